@@ -1,0 +1,415 @@
+"""Bytes to frames and frames to bytes, by RFC 6455, section 5.2.
+
+Pure functions of bytes and one incremental reader. No sockets, no time, no chance:
+whoever masks brings the key, whoever reads brings the bytes.
+"""
+
+from __future__ import annotations
+
+import codecs
+from struct import Struct
+from typing import NamedTuple, NoReturn
+
+from wslearn.errors import FrameTooBig, ProtocolViolation
+from wslearn.frames import KINDS, MAX_CONTROL_PAYLOAD, Binary, Close, CloseCode, Frame, Text, may_be_sent
+
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # no compiled wheel here, in Pyodide for one
+    from websockets.utils import apply_mask
+
+FIN, RSV1, RSV2, RSV3, OPCODE = 0x80, 0x40, 0x20, 0x10, 0x0F
+MASK, LENGTH = 0x80, 0x7F
+RSV = RSV1 | RSV2 | RSV3
+CONTINUATION = 0
+MAX_LENGTH = 2**63 - 1
+_EXTENDED = {126: 2, 127: 8}
+
+_short = Struct("!BB").pack
+_long = Struct("!BBH").pack
+_huge = Struct("!BBQ").pack
+
+
+class Header(NamedTuple):
+    """The fields in front of a payload; `length` is the payload's and `size` the header's, in bytes."""
+
+    fin: bool
+    rsv1: bool
+    rsv2: bool
+    rsv3: bool
+    opcode: int
+    masking_key: bytes | None
+    length: int
+    size: int
+
+
+def read_header(data: bytes, at: int = 0) -> Header | None:
+    """Read the header that begins at byte `at`, whatever its bits say; None while bytes are missing."""
+    if len(data) < at + 2:
+        return None
+    first, second = data[at], data[at + 1]
+    length = second & LENGTH
+    extended = _EXTENDED.get(length, 0)
+    key_at = at + 2 + extended
+    size = 2 + extended + (4 if second & MASK else 0)
+    if len(data) < at + size:
+        return None
+    if extended:
+        length = int.from_bytes(data[at + 2 : key_at], "big")
+    return Header(
+        fin=bool(first & FIN),
+        rsv1=bool(first & RSV1),
+        rsv2=bool(first & RSV2),
+        rsv3=bool(first & RSV3),
+        opcode=first & OPCODE,
+        masking_key=data[key_at : key_at + 4] if second & MASK else None,
+        length=length,
+        size=size,
+    )
+
+
+def mask(key: bytes, data: bytes) -> bytes:
+    """Mask or unmask bytes with a key of four bytes (RFC 6455, section 5.3)."""
+    return apply_mask(data, key)
+
+
+def wrap(first: int, payload: bytes, masking_key: bytes | None = None) -> bytes:
+    """Put the header in front of a payload, with the shortest length there is.
+
+    Args:
+        first: the first byte as it stands: FIN, reserved bits, opcode.
+    """
+    length = len(payload)
+    bit = 0
+    if masking_key is not None:
+        payload = masking_key + apply_mask(payload, masking_key)
+        bit = MASK
+    if length < 126:
+        return _short(first, bit | length) + payload
+    if length < 65536:
+        return _long(first, bit | 126, length) + payload
+    return _huge(first, bit | 127, length) + payload
+
+
+def encode(frame: Frame, masking_key: bytes | None = None, *, opcode: int | None = None) -> bytes:
+    """Return the bytes of a frame on the wire.
+
+    Args:
+        masking_key: four bytes, or None for an unmasked frame.
+        opcode: the opcode to write in place of the frame's own.
+    """
+    first = frame.opcode if opcode is None else opcode
+    if frame.fin:
+        first |= FIN
+    if frame.rsv1:
+        first |= RSV1
+    if frame.rsv2:
+        first |= RSV2
+    if frame.rsv3:
+        first |= RSV3
+    return wrap(first, frame.data, masking_key)
+
+
+def decode(first: int, payload: bytes, kind: type[Frame]) -> Frame:
+    """Return the frame of a first byte, an unmasked payload and the class of its message, unchecked."""
+    frame = object.__new__(kind)
+    frame.data = payload
+    frame.fin = first & FIN != 0
+    frame.rsv1 = first & RSV1 != 0
+    frame.rsv2 = first & RSV2 != 0
+    frame.rsv3 = first & RSV3 != 0
+    frame.opcode = first & OPCODE
+    return frame
+
+
+def wrong_byte(error: UnicodeDecodeError) -> int:
+    """Return the position of the first byte that cannot continue UTF-8, in bytes."""
+    return error.start if error.reason == "invalid start byte" else error.end
+
+
+class Utf8:
+    """Checks text that arrives in pieces, and fails at its first wrong byte."""
+
+    __slots__ = ("_checked", "_decoder", "_what")
+
+    def __init__(self, what: str = "text") -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
+        self._checked = 0
+        self._what = what
+
+    def feed(self, piece: bytes, final: bool) -> None:
+        """Check the next piece.
+
+        Raises:
+            ProtocolViolation: 1007 (RFC 6455, section 8.1).
+        """
+        pending = len(self._decoder.getstate()[0])
+        try:
+            self._decoder.decode(piece, final)
+        except UnicodeDecodeError as error:
+            at = self._checked - pending + wrong_byte(error)
+            _fail(
+                CloseCode.INVALID_DATA,
+                "8.1",
+                f"invalid UTF-8 in {self._what}: byte {at} cannot stand there"
+                if at < self._checked + len(piece)
+                else f"invalid UTF-8 in {self._what}: it ends inside a character, after {at} bytes",
+            )
+        self._checked += len(piece)
+
+
+def check_close(payload: bytes, final: bool = True) -> None:
+    """Check the payload of a Close frame, or with `final=False` what has arrived of it.
+
+    Raises:
+        ProtocolViolation: 1002 for a code, 1007 for a reason (RFC 6455, sections 5.5.1, 7.4 and 8.1).
+    """
+    if len(payload) < 2:
+        if payload and final:
+            # "If there is a body, the first two bytes of the body MUST be a 2-byte unsigned
+            # integer" (5.5.1)
+            _fail(CloseCode.PROTOCOL_ERROR, "5.5.1", "close payload of 1 byte: a code has 2")
+        return
+    code = int.from_bytes(payload[:2], "big")
+    if not may_be_sent(code):
+        _fail(
+            CloseCode.PROTOCOL_ERROR,
+            "7.4",
+            f"close code {code}: 1000 to 1003, 1007 to 1014 and 3000 to 4999 are allowed",
+        )
+    Utf8("close reason").feed(payload[2:], final)
+
+
+class FrameReader:
+    """Reads the frames of one direction from whatever pieces TCP delivers.
+
+    `feed` takes bytes by reference, `next` returns one frame at a time, so that the caller may stop
+    between two. A frame that is still arriving is unmasked and checked piece by piece.
+
+    Args:
+        masked: whether the peer has to mask: True on the server, False on the client.
+        max_frame_size: bytes that a data frame may declare, None for no limit; may change at any time.
+        whole_messages: whether the limit also holds for the sum of a message's fragments.
+        rsv: the reserved bits that an extension claims, as a bit mask of the first byte.
+    """
+
+    __slots__ = (
+        "_at",
+        "_buffer",
+        "_first",
+        "_key",
+        "_left",
+        "_mask",
+        "_open",
+        "_parts",
+        "_text",
+        "_total",
+        "_whole",
+        "max_frame_size",
+        "rsv",
+    )
+
+    def __init__(
+        self,
+        masked: bool,
+        max_frame_size: int | None = None,
+        *,
+        whole_messages: bool = False,
+        rsv: int = 0,
+    ) -> None:
+        self.max_frame_size = max_frame_size
+        self.rsv = rsv
+        self._mask = MASK if masked else 0
+        self._whole = whole_messages
+        self._buffer = b""
+        self._at = 0
+        self._open: type[Frame] | None = None
+        self._total = 0
+        self._text: Utf8 | None = None
+        self._parts: list[bytes] | None = None
+        self._first = 0
+        self._left = 0
+        self._key = b""
+
+    def feed(self, data: bytes) -> None:
+        """Add the bytes that arrived next."""
+        if self._at < len(self._buffer):
+            data = self._buffer[self._at :] + data
+        self._buffer = data
+        self._at = 0
+
+    def next(self) -> Frame | None:
+        """Return the next frame, unmasked, or None while bytes are missing.
+
+        A continuation has the class of its message and the opcode 0.
+
+        Raises:
+            ProtocolViolation: 1002 or 1007, as soon as the bytes that show it are there.
+            FrameTooBig: at the header, before the payload is read (RFC 6455, section 10.4).
+        """
+        if self._parts is not None:
+            return self._arrive()
+        buffer, at = self._buffer, self._at
+        if len(buffer) < at + 2:
+            return None
+        first, second = buffer[at], buffer[at + 1]
+        length = second & LENGTH
+        if (
+            self._open is None
+            and (first == FIN | Text.kind or first == FIN | Binary.kind)
+            and second & MASK == self._mask
+            and length < 126
+            and (self.max_frame_size is None or length <= self.max_frame_size)
+        ):
+            header_size = 6 if self._mask else 2
+        else:
+            self._check_start(first, second)
+            length = self._read_length(second)
+            if length < 0:
+                return None
+            self._check_size(first, length)
+            header_size = 2 + _EXTENDED.get(second & LENGTH, 0) + (4 if self._mask else 0)
+        start = at + header_size
+        if len(buffer) < start:
+            return None
+        key = buffer[start - 4 : start] if self._mask else b""
+        end = start + length
+        if len(buffer) < end:
+            self._begin(first, key, length, start)
+            return self._arrive()
+        payload = buffer[start:end]
+        self._at = end
+        return self._whole_frame(first, apply_mask(payload, key) if key else payload)
+
+    def _check_start(self, first: int, second: int) -> None:
+        """Judge the first two bytes."""
+        opcode = first & OPCODE
+        reserved = first & RSV & ~(self.rsv if opcode in (Text.kind, Binary.kind) else 0)
+        if reserved:
+            # "MUST be 0 unless an extension is negotiated that defines meanings for non-zero
+            # values" (5.2)
+            names = ", ".join(f"RSV{n}" for n in (1, 2, 3) if reserved & (RSV1 >> (n - 1)))
+            _violate("5.2", f"reserved bit set: {names}, and no extension claims it here")
+        if opcode not in KINDS and opcode != CONTINUATION:
+            _violate("5.2", f"unknown opcode: {opcode}, known are 0, 1, 2, 8, 9 and 10")
+        if second & MASK != self._mask:
+            # "a server MUST close a connection upon receiving a frame that is not masked", "a
+            # client MUST close a connection if it detects a masked frame" (5.1)
+            _violate("5.1", "unmasked frame from a client" if self._mask else "masked frame from a server")
+        if opcode >= Close.kind:
+            self._check_control(first, second & LENGTH)
+        elif opcode == CONTINUATION and self._open is None:
+            _violate("5.4", "continuation frame, and no message is open")
+        elif opcode != CONTINUATION and self._open is not None:
+            _violate("5.4", f"{KINDS[opcode].__name__} frame inside an unfinished message")
+
+    @staticmethod
+    def _check_control(first: int, length: int) -> None:
+        # "All control frames MUST have a payload length of 125 bytes or less and MUST NOT be
+        # fragmented." (5.5)
+        if not first & FIN:
+            _violate("5.5", f"control frame in fragments: opcode {first & OPCODE} with FIN 0")
+        if length > MAX_CONTROL_PAYLOAD:
+            least = 65536 if length == 127 else 126
+            _violate("5.5", f"control frame too long: {least} bytes or more, at most {MAX_CONTROL_PAYLOAD}")
+
+    def _read_length(self, second: int) -> int:
+        """Return the declared length, or -1 while its bytes are missing."""
+        length, at = second & LENGTH, self._at
+        width = _EXTENDED.get(length)
+        if width is None:
+            return length
+        if len(self._buffer) < at + 2 + width:
+            return -1
+        length = int.from_bytes(self._buffer[at + 2 : at + 2 + width], "big")
+        if length > MAX_LENGTH:
+            # "the most significant bit MUST be 0" (5.2)
+            _violate("5.2", f"payload length {length}: at most 2**63 - 1")
+        if length < (126 if width == 2 else 65536):
+            # "the minimal number of bytes MUST be used to encode the length" (5.2)
+            _violate("5.2", f"payload length {length} in {width} bytes: the shortest form is due")
+        return length
+
+    def _check_size(self, first: int, length: int) -> None:
+        """Hold the declared length of a data frame against the limit; control frames are exempt."""
+        limit = self.max_frame_size
+        if limit is None or first & OPCODE >= Close.kind:
+            return
+        size = length + self._total if self._whole and first & OPCODE == CONTINUATION else length
+        if size > limit:
+            raise FrameTooBig(size, limit)
+
+    def _whole_frame(self, first: int, payload: bytes) -> Frame:
+        """Check and return a frame that stood complete in the buffer."""
+        opcode = first & OPCODE
+        if opcode >= Close.kind:
+            if opcode == Close.kind:
+                check_close(payload)
+            return decode(first, payload, KINDS[opcode])
+        if first & FIN and self._open is None:
+            if opcode == Text.kind and not first & RSV1 and not payload.isascii():
+                Utf8().feed(payload, True)
+            return decode(first, payload, KINDS[opcode])
+        self._open_message(first)
+        if self._text:
+            self._text.feed(payload, first & FIN != 0)
+        return self._end_fragment(first, payload)
+
+    def _open_message(self, first: int) -> None:
+        if first & OPCODE == CONTINUATION:
+            return
+        self._open = KINDS[first & OPCODE]
+        self._total = 0
+        self._text = Utf8() if self._open is Text and not first & RSV1 else None
+
+    def _end_fragment(self, first: int, payload: bytes) -> Frame:
+        kind = self._open
+        assert kind is not None
+        self._total += len(payload)
+        if first & FIN:
+            self._open, self._text = None, None
+        return decode(first, payload, kind)
+
+    def _begin(self, first: int, key: bytes, length: int, start: int) -> None:
+        """Start on a frame whose payload is still arriving."""
+        self._first, self._key, self._left = first, key, length
+        self._parts = []
+        self._at = start
+        if first & OPCODE < Close.kind:
+            self._open_message(first)
+
+    def _arrive(self) -> Frame | None:
+        """Take what has arrived of the payload; return the frame when it is complete."""
+        assert self._parts is not None
+        piece = self._buffer[self._at : self._at + self._left]
+        self._at += len(piece)
+        self._left -= len(piece)
+        if self._key and piece:
+            piece, self._key = apply_mask(piece, self._key), _turned(self._key, len(piece))
+        self._parts.append(piece)
+        done = self._left == 0
+        first = self._first
+        if first & OPCODE == Close.kind:
+            check_close(b"".join(self._parts), done)
+        elif first & OPCODE < Close.kind and self._text:
+            self._text.feed(piece, done and first & FIN != 0)
+        if not done:
+            return None
+        payload, self._parts = b"".join(self._parts), None
+        if first & OPCODE >= Close.kind:
+            return decode(first, payload, KINDS[first & OPCODE])
+        return self._end_fragment(first, payload)
+
+
+def _turned(key: bytes, by: int) -> bytes:
+    """Return the key as it stands `by` bytes further on."""
+    by %= 4
+    return key[by:] + key[:by]
+
+
+def _violate(section: str, message: str) -> NoReturn:
+    _fail(CloseCode.PROTOCOL_ERROR, section, message)
+
+
+def _fail(code: int, section: str, message: str) -> NoReturn:
+    raise ProtocolViolation(code, section, message)
