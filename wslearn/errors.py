@@ -5,6 +5,8 @@ Here are the exceptions, their texts and nothing else; who raises one says the f
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from wslearn.frames import CloseCode, CloseReason, Frame
 
 RFC = "RFC 6455"
@@ -97,13 +99,13 @@ class HandshakeError(Exception):
 
     Args:
         status: the HTTP status that the server answered.
-        headers: names in lower case; the values of a repeated header are joined with ", ".
+        headers: looked up by name in any case.
         body: what the server wrote behind the head.
         message: what is wrong with the answer; None where the status says it.
     """
 
     def __init__(
-        self, status: int, headers: dict[str, str], body: bytes = b"", message: str | None = None
+        self, status: int, headers: Mapping[str, str], body: bytes = b"", message: str | None = None
     ) -> None:
         super().__init__(status, headers, body, message)
         self.status = status

@@ -1,0 +1,261 @@
+"""The opening handshake of RFC 6455, section 4: two HTTP heads as values, and the rules they obey.
+
+Pure functions of bytes: who reads and writes them brings the sockets, the key and the deadline.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from websockets.datastructures import Headers
+
+from wslearn.errors import HandshakeError
+
+GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+MAX_HEAD = 64 * 1024
+MAX_HEADERS = 128
+END = b"\r\n\r\n"
+
+TOKEN = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
+
+
+class Refused(Exception):
+    """The server's answer to a request that it does not upgrade.
+
+    Args:
+        status: the HTTP status.
+        message: what was wrong; becomes the body.
+        headers: headers that this status needs.
+    """
+
+    def __init__(self, status: int, message: str, **headers: str) -> None:
+        super().__init__(status, message)
+        self.status = status
+        self.message = message
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+@dataclass(slots=True)
+class Request:
+    """A request head: the target as on the wire, and the path without escapes."""
+
+    method: str
+    target: str
+    version: str
+    headers: Headers = field(default_factory=Headers)
+
+    @property
+    def path(self) -> str:
+        return unquote(urlsplit(self.target).path)
+
+    @property
+    def query(self) -> dict[str, list[str]]:
+        """The query parameters, each with all its values."""
+        return parse_qs(urlsplit(self.target).query, keep_blank_values=True)
+
+    def encode(self) -> bytes:
+        return _head(f"{self.method} {self.target} {self.version}", self.headers)
+
+
+@dataclass(slots=True)
+class Response:
+    """A response head and what follows it."""
+
+    status: int
+    headers: Headers = field(default_factory=Headers)
+    body: bytes = b""
+
+    def encode(self) -> bytes:
+        return _head(f"HTTP/1.1 {self.status} {HTTPStatus(self.status).phrase}", self.headers) + self.body
+
+
+def _head(first: str, headers: Headers) -> bytes:
+    lines = [first, *(f"{name}: {value}" for name, value in headers.raw_items())]
+    return "\r\n".join(lines).encode("latin-1") + END
+
+
+def accept_key(key: str) -> str:
+    """Return the Sec-WebSocket-Accept that answers a Sec-WebSocket-Key.
+
+    Source: RFC 6455, section 4.2.2, step 5.4.
+    """
+    # "concatenating the value ... with the string "258EAFA5-...", taking the SHA-1 hash of this
+    # concatenated value to obtain a 20-byte value and base64-encoding ... this 20-byte hash"
+    return base64.b64encode(hashlib.sha1(key.encode() + GUID).digest()).decode()
+
+
+def read_request(head: bytes) -> Request:
+    """Read a request head that ends with its blank line.
+
+    Raises:
+        Refused: 400, 431 or 505 (RFC 9112, sections 2 to 5).
+    """
+    first, *lines = _lines(head)
+    match first.split(" "):
+        case [method, target, version] if TOKEN.fullmatch(method) and target.startswith("/"):
+            if version != "HTTP/1.1":
+                raise Refused(505 if version.startswith("HTTP/") else 400, f"{version}: HTTP/1.1 is needed")
+        case ["PRI", "*", _]:
+            raise Refused(505, "HTTP/2: HTTP/1.1 is needed")
+        case _:
+            raise Refused(400, f"no request line: {first[:80]!r}")
+    if len(lines) > MAX_HEADERS:
+        raise Refused(431, f"{len(lines)} headers, at most {MAX_HEADERS}")
+    try:
+        return Request(method, target, version, _read_headers(lines))
+    except ValueError as error:
+        raise Refused(400, str(error)) from None
+
+
+def read_response(head: bytes) -> Response:
+    """Read a response head that ends with its blank line.
+
+    Raises:
+        ValueError: it is none of HTTP/1.1.
+    """
+    first, *lines = _lines(head)
+    match = re.fullmatch(r"HTTP/1\.[01] (\d{3})( .*)?", first)
+    if match is None:
+        raise ValueError(f"no HTTP/1.1 status line: {first[:80]!r}")
+    return Response(int(match[1]), _read_headers(lines))
+
+
+def _lines(head: bytes) -> list[str]:
+    return head.removesuffix(END).decode("latin-1").split("\r\n")
+
+
+def _read_headers(lines: Sequence[str]) -> Headers:
+    headers = Headers()
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if not colon or not TOKEN.fullmatch(name) or re.search(r"[\x00\r\n]", value):
+            raise ValueError(f"no header line: {line[:80]!r}")
+        headers[name] = value.strip(" \t")
+    return headers
+
+
+def tokens(headers: Headers, name: str) -> list[str]:
+    """Return the comma-separated values of a header, over all its lines."""
+    return [token.strip() for line in headers.get_all(name) for token in line.split(",") if token.strip()]
+
+
+def check_request(request: Request) -> None:
+    """Hold a request to the RFC's rules before it is routed.
+
+    Raises:
+        Refused: 400 without exactly one Host, or with a body (RFC 6455, section 4.2.1).
+    """
+    hosts = request.headers.get_all("Host")
+    if len(hosts) != 1:
+        raise Refused(400, f"{len(hosts)} Host headers: exactly one is needed")
+    if request.headers.get("Content-Length", "0") != "0" or "Transfer-Encoding" in request.headers:
+        raise Refused(400, "the request has a body: none is allowed")
+
+
+def asks_upgrade(request: Request) -> bool:
+    """Tell whether the request asks for another protocol at all."""
+    return "Upgrade" in request.headers or "upgrade" in [
+        token.lower() for token in tokens(request.headers, "Connection")
+    ]
+
+
+def check_upgrade(request: Request) -> str:
+    """Return the key of a request for a WebSocket.
+
+    Raises:
+        Refused: 400 or 426, with the header that is wrong (RFC 6455, section 4.2.1).
+    """
+    if not asks_upgrade(request):
+        raise Refused(426, "this is a WebSocket: ask with Upgrade: websocket", Upgrade="websocket")
+    for name, token in (("Upgrade", "websocket"), ("Connection", "upgrade")):
+        # "containing a value "websocket" ... treated as an ASCII case-insensitive value"
+        if token not in [found.lower() for found in tokens(request.headers, name)]:
+            raise Refused(400, f"{name} is {request.headers.get_all(name)}: {token} is needed")
+    versions = request.headers.get_all("Sec-WebSocket-Version")
+    if versions != ["13"]:
+        raise Refused(426, f"Sec-WebSocket-Version is {versions}: 13 is needed", Sec_WebSocket_Version="13")
+    return _read_key(request.headers.get_all("Sec-WebSocket-Key"))
+
+
+def _read_key(keys: list[str]) -> str:
+    if len(keys) != 1:
+        raise Refused(400, f"{len(keys)} Sec-WebSocket-Key headers: exactly one is needed")
+    try:
+        size = len(base64.b64decode(keys[0], validate=True))
+    except binascii.Error:
+        raise Refused(400, f"Sec-WebSocket-Key is {keys[0]!r}: base64 is needed") from None
+    if size != 16:
+        # "a base64-encoded value that, when decoded, is 16 bytes in length"
+        raise Refused(400, f"Sec-WebSocket-Key is {size} bytes: 16 are needed")
+    return keys[0]
+
+
+def upgrade_response(key: str, protocol: str | None = None) -> Response:
+    """Return the answer that opens the session (RFC 6455, section 4.2.2)."""
+    headers = Headers()
+    headers["Upgrade"] = "websocket"
+    headers["Connection"] = "Upgrade"
+    headers["Sec-WebSocket-Accept"] = accept_key(key)
+    if protocol is not None:
+        headers["Sec-WebSocket-Protocol"] = protocol
+    return Response(101, headers)
+
+
+def plain_response(status: int, body: str | bytes, headers: dict[str, str] | None = None) -> Response:
+    """Return an answer that ends the connection."""
+    data = body.encode() if isinstance(body, str) else body
+    kind = "text/plain; charset=utf-8" if isinstance(body, str) else "application/octet-stream"
+    fields = {"Content-Type": kind, "Content-Length": str(len(data)), "Connection": "close"}
+    return Response(status, Headers({**(headers or {}), **fields}), data)
+
+
+def upgrade_request(
+    host: str, target: str, key: str, protocols: Sequence[str], headers: dict[str, str]
+) -> Request:
+    """Return the request that a client sends (RFC 6455, section 4.1)."""
+    fields = Headers()
+    fields["Host"] = host
+    fields["Upgrade"] = "websocket"
+    fields["Connection"] = "Upgrade"
+    fields["Sec-WebSocket-Key"] = key
+    fields["Sec-WebSocket-Version"] = "13"
+    if protocols:
+        fields["Sec-WebSocket-Protocol"] = ", ".join(protocols)
+    for name, value in headers.items():
+        if not TOKEN.fullmatch(name) or re.search(r"[\x00\r\n]", value):
+            raise ValueError(f"header {name!r}: {value!r} cannot stand in a request")
+        fields[name] = value
+    return Request("GET", target, "HTTP/1.1", fields)
+
+
+def check_response(response: Response, key: str, protocols: Sequence[str], body: bytes = b"") -> str | None:
+    """Return the subprotocol that the server chose, or None.
+
+    Raises:
+        HandshakeError: the connection has to be failed (RFC 6455, section 4.1).
+    """
+
+    def refuse(message: str | None) -> HandshakeError:
+        return HandshakeError(response.status, response.headers, body, message)
+
+    if response.status != 101:
+        raise refuse(None)
+    for name, token in (("Upgrade", "websocket"), ("Connection", "upgrade")):
+        if token not in [found.lower() for found in tokens(response.headers, name)]:
+            raise refuse(f"{name} is {response.headers.get_all(name)} in the answer: {token} is needed")
+    if response.headers.get_all("Sec-WebSocket-Accept") != [accept_key(key)]:
+        found = response.headers.get_all("Sec-WebSocket-Accept")
+        raise refuse(f"Sec-WebSocket-Accept is {found}: {accept_key(key)!r} answers our key")
+    if "Sec-WebSocket-Extensions" in response.headers:
+        raise refuse(f"extension {response.headers['Sec-WebSocket-Extensions']!r}: none was offered")
+    chosen = response.headers.get_all("Sec-WebSocket-Protocol")
+    if len(chosen) > 1 or (chosen and chosen[0] not in protocols):
+        raise refuse(f"subprotocol {chosen}: {list(protocols)} were offered")
+    return chosen[0] if chosen else None
