@@ -1,1 +1,64 @@
+"""Learn WebSocket byte by byte: a small server and client in the words of Ktor's plugin, and lessons."""
 
+from wslearn.channels import CLOSE, DROP_OLDEST, SUSPEND, Channels, SharedFlow, bounded, unlimited
+from wslearn.client import connect, connect_raw
+from wslearn.converters import JsonConverter
+from wslearn.dissection import Dissection, Field, dissect
+from wslearn.errors import (
+    ChannelClosed,
+    ChannelOverflow,
+    ConverterNotFound,
+    DeserializeError,
+    FrameTooBig,
+    HandshakeError,
+    PingTimeout,
+    ProtocolViolation,
+    Stalled,
+)
+from wslearn.frames import Binary, Close, CloseCode, CloseReason, Frame, Opcode, Ping, Pong, Text
+from wslearn.options import WebSockets
+from wslearn.server import Application, Server
+from wslearn.session import RawSession, Session
+from wslearn.simulation import simulate
+from wslearn.trace import Trace
+
+__all__ = [
+    "CLOSE",
+    "DROP_OLDEST",
+    "SUSPEND",
+    "Application",
+    "Binary",
+    "ChannelClosed",
+    "ChannelOverflow",
+    "Channels",
+    "Close",
+    "CloseCode",
+    "CloseReason",
+    "ConverterNotFound",
+    "DeserializeError",
+    "Dissection",
+    "Field",
+    "Frame",
+    "FrameTooBig",
+    "HandshakeError",
+    "JsonConverter",
+    "Opcode",
+    "Ping",
+    "PingTimeout",
+    "Pong",
+    "ProtocolViolation",
+    "RawSession",
+    "Server",
+    "Session",
+    "SharedFlow",
+    "Stalled",
+    "Text",
+    "Trace",
+    "WebSockets",
+    "bounded",
+    "connect",
+    "connect_raw",
+    "dissect",
+    "simulate",
+    "unlimited",
+]

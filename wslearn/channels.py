@@ -79,13 +79,15 @@ class Incoming(Generic[T]):
     Args:
         on_room: called when an item was taken.
         on_ask: called when the handler asks and gets the end.
+
+    `in_hand` is the task that took the newest item and has not asked for the next one yet.
     """
 
     __slots__ = ("_end", "_items", "_on_ask", "_on_room", "_waiting", "capacity", "in_hand")
 
     def __init__(self, capacity: float, on_room: Callable[[], None], on_ask: Callable[[], None]) -> None:
         self.capacity = capacity
-        self.in_hand = False
+        self.in_hand: asyncio.Task[object] | None = None
         self._items: deque[T] = deque()
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._end: Exception | None = None
@@ -98,7 +100,7 @@ class Incoming(Generic[T]):
         Raises:
             ChannelClosed: the conversation is over; or the error that ended it.
         """
-        self.in_hand = False
+        self.in_hand = None
         while not self._items:
             if self._end is not None:
                 self._on_ask()
@@ -108,7 +110,7 @@ class Incoming(Generic[T]):
 
     def try_receive(self) -> T | None:
         """Return the next item if one waits, else None."""
-        self.in_hand = False
+        self.in_hand = None
         if self._items:
             return self._take()
         if self._end is not None:
@@ -141,7 +143,7 @@ class Incoming(Generic[T]):
     @property
     def idle(self) -> bool:
         """Whether no item waits and none is in the handler's hands."""
-        return not self._items and not self.in_hand
+        return not self._items and self.in_hand is None
 
     def put(self, item: T) -> None:
         """Add an item; who puts looks at `full` first."""
@@ -157,7 +159,7 @@ class Incoming(Generic[T]):
 
     def _take(self) -> T:
         item = self._items.popleft()
-        self.in_hand = True
+        self.in_hand = asyncio.current_task()
         self._on_room()
         return item
 

@@ -1,0 +1,500 @@
+"""The application and its server: routes, the server's half of the handshake, and the end of all sessions.
+
+What a session does with its connection is the session's; here is who gets one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import inspect
+import logging
+import re
+import ssl as tls
+import weakref
+from collections.abc import Awaitable, Callable, Generator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, TypeVar, cast
+
+from wslearn.handshake import (
+    END,
+    MAX_HEAD,
+    Refused,
+    Request,
+    Response,
+    asks_upgrade,
+    check_request,
+    check_upgrade,
+    plain_response,
+    read_request,
+    tokens,
+    upgrade_response,
+)
+from wslearn.options import WebSockets
+from wslearn.session import Call, Handler, RawSession, Session, run_in
+from wslearn.trace import Trace
+
+log = logging.getLogger(__name__)
+
+H = TypeVar("H", bound=Callable[..., Awaitable[object]])
+
+
+@dataclass(slots=True)
+class Route:
+    """What answers on a path: a kind of session, or None for plain HTTP, and its handler."""
+
+    path: str
+    handler: Handler
+    kind: type[RawSession] | None
+    protocol: str | None = None
+
+    def match(self, path: str) -> dict[str, str] | None:
+        """Return the path's parameters, or None if it is another path."""
+        pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(self.path))
+        found = re.fullmatch(pattern, path)
+        return None if found is None else found.groupdict()
+
+    def replaces(self, other: Route) -> bool:
+        """Tell whether this is the same declaration once more, as by a notebook cell run twice."""
+        return (self.path, self.kind, self.protocol, self.handler.__qualname__, self.handler.__module__) == (
+            other.path,
+            other.kind,
+            other.protocol,
+            other.handler.__qualname__,
+            other.handler.__module__,
+        )
+
+
+class Application:
+    """Routes and the options of their sessions; `start` opens a server for them.
+
+    Declaring the same function for the same path again replaces it, also on a running server.
+    """
+
+    def __init__(self) -> None:
+        self.options: WebSockets | None = None
+        self.routes: list[Route] = []
+        self._running: weakref.WeakSet[Listening] = weakref.WeakSet()
+
+    def install(self, plugin: type[WebSockets], **options: Any) -> WebSockets:
+        """Install the WebSockets plugin and return its options, which stay live.
+
+        Raises:
+            TypeError: an option is unknown, or its value of a wrong type.
+            ValueError: an option's value is out of range.
+        """
+        if not (isinstance(plugin, type) and issubclass(plugin, WebSockets)):
+            raise TypeError(f"plugin is {plugin!r}: write app.install(WebSockets, ping_period=15)")
+        self.options = plugin(**options)
+        return self.options
+
+    def websocket(self, path: str, protocol: str | None = None) -> Callable[[H], H]:
+        """Declare a route whose handler gets a `Session`.
+
+        Args:
+            path: with parameters as `{name}`, found in `session.call.parameters`.
+            protocol: take only requests that offer this subprotocol.
+
+        Raises:
+            RuntimeError: WebSockets is not installed.
+        """
+        return self._declare(path, Session, protocol)
+
+    def websocket_raw(self, path: str, protocol: str | None = None) -> Callable[[H], H]:
+        """Declare a route whose handler gets a `RawSession`, which shows every frame."""
+        return self._declare(path, RawSession, protocol)
+
+    def get(self, path: str) -> Callable[[H], H]:
+        """Declare a route whose handler gets the call and returns the body as `str` or `bytes`."""
+        return self._declare(path, None, None)
+
+    def start(self, host: str = "127.0.0.1", port: int = 0, ssl: tls.SSLContext | None = None) -> Starting:
+        """Start a server on the running loop: `server = await app.start()`, or `async with`.
+
+        A server that this application already has there is stopped first.
+
+        Args:
+            port: 0 for a free one.
+
+        Raises:
+            OSError: the port is in use.
+        """
+        if isinstance(port, bool) or not isinstance(port, int):
+            raise TypeError(f"port is {port!r}: a whole number from 0 to 65535 is needed")
+        if not 0 <= port <= 65535:
+            raise ValueError(f"port is {port}: 0 to 65535 are allowed, 0 for a free one")
+        return Starting(self, host, port, ssl)
+
+    def _declare(self, path: str, kind: type[RawSession] | None, protocol: str | None) -> Callable[[H], H]:
+        if kind is not None and self.options is None:
+            raise RuntimeError(
+                f"the route {path!r} is declared before WebSockets is installed:"
+                " write app.install(WebSockets) above it"
+            )
+        if not isinstance(path, str) or not path.startswith("/"):
+            raise ValueError(f"path is {path!r}: it begins with /")
+
+        def declare(handler: H) -> H:
+            if not _is_async(handler):
+                raise TypeError(f"handler of {path!r} is {handler!r}: write it as async def")
+            self._add(Route(path, handler, kind, protocol))
+            return handler
+
+        return declare
+
+    def _add(self, route: Route) -> None:
+        for n, other in enumerate(self.routes):
+            if route.replaces(other):
+                self.routes[n] = route
+                return
+        self.routes.append(route)
+
+    def __repr__(self) -> str:
+        paths = ", ".join(f"{'GET' if r.kind is None else 'WebSocket'} {r.path}" for r in self.routes)
+        return f"<Application: {paths or 'no routes'}>"
+
+
+def _is_async(handler: object) -> bool:
+    return inspect.iscoroutinefunction(handler)
+
+
+class Starting:
+    """A server about to start: await it, or use it as an asynchronous context."""
+
+    def __init__(self, app: Application, host: str, port: int, ssl: tls.SSLContext | None) -> None:
+        self._app = app
+        self._host = host
+        self._port = port
+        self._ssl = ssl
+        self._server: Server | None = None
+
+    def __await__(self) -> Generator[Any, None, Server]:
+        return self._start().__await__()
+
+    async def __aenter__(self) -> Server:
+        self._server = await self._start()
+        return self._server
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._server is not None
+        await self._server.stop()
+
+    async def _start(self) -> Server:
+        listening = Listening(self._app, self._host, self._port)
+        for other in list(self._app._running):
+            if other.loop is listening.loop and other.address == listening.address:
+                await other.stop()
+        await listening.listen(self._ssl)
+        self._app._running.add(listening)
+        return Server(listening)
+
+
+class Server:
+    """A running server; it closes itself when nobody holds it any more."""
+
+    def __init__(self, listening: Listening) -> None:
+        self._listening = listening
+        weakref.finalize(self, listening.abandon).atexit = False
+
+    @property
+    def port(self) -> int:
+        return self._listening.port
+
+    @property
+    def options(self) -> WebSockets:
+        return self._listening.options
+
+    @property
+    def trace(self) -> Trace:
+        """The trace of all its sessions."""
+        return self._listening.trace
+
+    @property
+    def sessions(self) -> list[RawSession]:
+        """The sessions that are open, the oldest first."""
+        return list(self._listening.sessions.values())
+
+    def url(self, path: str = "/") -> str:
+        """Return the ws or wss URL of a path."""
+        if not path.startswith("/"):
+            raise ValueError(f"path is {path!r}: it begins with /")
+        return f"{self._listening.origin}{path}"
+
+    async def stop(self) -> None:
+        """Say 1001 to all sessions; return when they are over, at most `close_timeout` + 1 s later."""
+        await self._listening.stop()
+
+    async def serve_forever(self) -> None:
+        """Wait until the server is stopped."""
+        await self._listening.stopped.wait()
+
+    def __repr__(self) -> str:
+        state = "stopped" if self._listening.stopped.is_set() else f"{len(self.sessions)} sessions"
+        return f"<Server {self.url()}: {state}>"
+
+
+class Listening:
+    """What a server is while it runs; never refers to the `Server` that stands for it."""
+
+    def __init__(self, app: Application, host: str, port: int) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.address = (host, port)
+        self.port = port
+        self.origin = ""
+        self.routes = app.routes
+        self.options = app.options or WebSockets()
+        self.trace = Trace()
+        self.sessions: dict[int, RawSession] = {}
+        self.openings: set[Opening] = set()
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.stopped = asyncio.Event()
+        self.listener: asyncio.Server | None = None
+
+    async def listen(self, ssl: tls.SSLContext | None) -> None:
+        """Open the port.
+
+        Raises:
+            OSError: it is in use.
+        """
+        host, port = self.address
+        self.trace.begin(self.loop.time())
+        try:
+            self.listener = await self.loop.create_server(lambda: Opening(self), host, port, ssl=ssl)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                text = f"port {port} of {host} is in use: stop its server, or take port=0 for a free one"
+                raise OSError(errno.EADDRINUSE, text) from None
+            raise
+        self.port = self.listener.sockets[0].getsockname()[1]
+        shown = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+        shown = f"[{shown}]" if ":" in shown else shown
+        self.origin = f"{'wss' if ssl else 'ws'}://{shown}:{self.port}"
+        self.options.follow(self.option_changed)
+
+    def option_changed(self, name: str, before: object) -> None:
+        """Let all open sessions follow, in the loop's own turn."""
+        run_in(self.loop, self._follow, name, before)
+
+    def _follow(self, name: str, before: object) -> None:
+        detail = f"{name}: {before} → {getattr(self.options, name)}"
+        self.trace.event(self.loop.time(), None, "option changed", detail)
+        for session in list(self.sessions.values()):
+            session._adopt(name)
+
+    def open(self, session: RawSession, handler: Handler, rest: bytes) -> None:
+        """Run a session from its first frame to its end."""
+        self.sessions[session.number] = session
+        session._on_lost = self.forget
+        task = self.loop.create_task(session._serve(handler))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+        session._begin(rest)
+
+    def forget(self, session: RawSession) -> None:
+        self.sessions.pop(session.number, None)
+
+    def close(self) -> None:
+        """Take no more connections, and say 1001 to all sessions."""
+        self.options.unfollow(self.option_changed)
+        if self.listener is not None:
+            self.listener.close()
+        for opening in list(self.openings):
+            opening.cut()
+        for session in list(self.sessions.values()):
+            session._going_away()
+        self.stopped.set()
+
+    async def stop(self) -> None:
+        """Close, and wait for sessions and handlers."""
+        self.close()
+        tasks = {task for task in self.tasks if task is not asyncio.current_task()}
+        gone = [self.loop.create_task(session._until_gone()) for session in self.sessions.values()]
+        waiting = tasks | set(gone)
+        if waiting:
+            await asyncio.wait(waiting, timeout=self.options.close_timeout)
+        for task in waiting:
+            task.cancel()
+        if waiting:
+            await asyncio.wait(waiting, timeout=1)
+
+    def abandon(self) -> None:
+        """Close from wherever the last reference went."""
+        try:
+            self.loop.call_soon_threadsafe(self.close)
+        except RuntimeError:
+            log.debug("the loop of %s is closed, and its server with it", self.origin)
+
+
+class Opening(asyncio.Protocol):
+    """The server's half of one handshake: reads a head, answers, and hands the connection over."""
+
+    def __init__(self, listening: Listening) -> None:
+        self._listening = listening
+        self._loop = listening.loop
+        self._number = listening.trace.number()
+        self._chunks: list[tuple[float, bytes]] = []
+        self._head = bytearray()
+        self._answered = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._listening.openings.add(self)
+        seconds = self._listening.options.open_timeout
+        slow = Refused(408, f"no request within open_timeout={seconds:g} s")
+        self._timer = self._loop.call_later(seconds, self._refuse, slow)
+
+    def data_received(self, data: bytes) -> None:
+        if self._answered:
+            return
+        self._chunks.append((self._loop.time(), data))
+        searched = max(0, len(self._head) - len(END) + 1)
+        self._head += data
+        end = self._head.find(END, searched)
+        if end > MAX_HEAD or (end < 0 and len(self._head) > MAX_HEAD):
+            long_line = self._head.find(b"\r\n", 0, MAX_HEAD) < 0
+            what = "request line" if long_line else "request head"
+            self._refuse(Refused(414 if long_line else 431, f"{what} over {MAX_HEAD} bytes"))
+        elif end >= 0:
+            self._read(end + len(END))
+
+    def _read(self, size: int) -> None:
+        """Answer the request whose head has `size` bytes."""
+        try:
+            request = read_request(bytes(self._head[:size]))
+        except Refused as refused:
+            self._refuse(refused)
+            return
+        self._listening.trace.record_head(self._number, "client", self._chunks, size)
+        self._chunks = []
+        try:
+            check_request(request)
+            self._route(request, bytes(self._head[size:]))
+        except Refused as refused:
+            self._refuse(refused)
+
+    def _route(self, request: Request, rest: bytes) -> None:
+        """Find who answers.
+
+        Raises:
+            Refused: nobody does.
+        """
+        found = [
+            (route, parameters)
+            for route in self._listening.routes
+            if (parameters := route.match(request.path)) is not None
+        ]
+        if not found:
+            raise Refused(404, f"no route {request.path}")
+        if request.method != "GET":
+            raise Refused(405, f"method {request.method}: GET is needed", Allow="GET")
+        sockets = [(route, parameters) for route, parameters in found if route.kind is not None]
+        plain = [(route, parameters) for route, parameters in found if route.kind is None]
+        if plain and not (sockets and asks_upgrade(request)):
+            route, parameters = plain[0]
+            self._answered = True
+            self._task = self._loop.create_task(self._get(route, self._call(request, parameters)))
+            return
+        self._upgrade(request, sockets, rest)
+
+    def _upgrade(self, request: Request, sockets: list[tuple[Route, dict[str, str]]], rest: bytes) -> None:
+        key = check_upgrade(request)
+        self._check_origin(request)
+        route, parameters = self._choose(request, sockets)
+        limit = self._listening.options.max_sessions
+        if limit is not None and len(self._listening.sessions) >= limit:
+            raise Refused(503, f"full: max_sessions is {limit}")
+        self._write(upgrade_response(key, route.protocol))
+        self._done()
+        assert route.kind is not None
+        session = route.kind(
+            self._transport,
+            self._listening.options,
+            self._listening.trace,
+            self._number,
+            "server",
+            self._call(request, parameters),
+            route.protocol,
+        )
+        self._listening.open(session, route.handler, rest)
+
+    def _check_origin(self, request: Request) -> None:
+        allowed = self._listening.options.origins
+        origin = request.headers.get("Origin")
+        if allowed is not None and origin is not None and origin not in allowed:
+            raise Refused(403, f"Origin is {origin}: {', '.join(allowed) or 'none'} allowed")
+
+    @staticmethod
+    def _choose(
+        request: Request, sockets: list[tuple[Route, dict[str, str]]]
+    ) -> tuple[Route, dict[str, str]]:
+        offered = tokens(request.headers, "Sec-WebSocket-Protocol")
+        for route, parameters in sockets:
+            if route.protocol is None or route.protocol in offered:
+                return route, parameters
+        needed = ", ".join(str(route.protocol) for route, _ in sockets)
+        raise Refused(400, f"Sec-WebSocket-Protocol is {offered}: {needed} is needed")
+
+    def _call(self, request: Request, parameters: dict[str, str]) -> Call:
+        remote = self._transport.get_extra_info("peername")
+        return Call(request.path, parameters, request.query, request.headers, remote and remote[:2])
+
+    async def _get(self, route: Route, call: Call) -> None:
+        try:
+            body = await route.handler(call)
+            if not isinstance(body, str | bytes):
+                raise TypeError(f"handler of {route.path!r} returned {body!r}: str or bytes are needed")
+            response = plain_response(200, body)
+        except Exception as error:
+            log.exception("the handler of %s failed", call.path)
+            response = plain_response(500, type(error).__name__)
+        self._finish(response)
+
+    def _refuse(self, refused: Refused) -> None:
+        self._answered = True
+        if self._chunks:
+            self._listening.trace.record_head(self._number, "client", self._chunks, None)
+            self._chunks = []
+        log.debug("connection %d: %d: %s", self._number, refused.status, refused.message)
+        self._finish(plain_response(refused.status, refused.message + "\n", refused.headers))
+
+    def _finish(self, response: Response) -> None:
+        """Answer and end the connection so that no reset swallows the answer."""
+        if self._transport.is_closing():
+            return
+        self._write(response)
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(self._listening.options.close_timeout, self.cut)
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        else:
+            self._transport.close()
+
+    def _write(self, response: Response) -> None:
+        wire = response.encode()
+        head = [(self._loop.time(), wire)]
+        self._listening.trace.record_head(self._number, "server", head, len(wire) - len(response.body))
+        self._transport.write(wire)
+
+    def _done(self) -> None:
+        self._listening.openings.discard(self)
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def cut(self) -> None:
+        """End the connection now."""
+        if not self._transport.is_closing():
+            self._transport.abort()
+
+    def eof_received(self) -> bool:
+        return self._task is not None and not self._task.done()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._done()
+        if self._task is not None:
+            self._task.cancel()
