@@ -1,0 +1,843 @@
+"""A network in memory: named hosts, and between them connections that keep TCP's promises (RFC 9293).
+
+Here are wires, their two ends and their faults, on whatever loop runs: all times are the loop's. What the
+bytes mean is not known here; who wants to see them gives a `tap`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import math
+import random
+import socket
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import Context, ContextVar, copy_context
+from datetime import timedelta
+from types import EllipsisType
+from typing import Any, Literal, NamedTuple
+
+Seconds = float | timedelta
+Side = Literal["client", "server"]
+Flag = Literal["", "SYN", "SYN-ACK", "ACK", "FIN", "RST"]
+Address = tuple[str, int]
+ProtocolFactory = Callable[[], asyncio.BaseProtocol]
+
+WINDOW = 64 * 1024
+"""Bytes that a connection takes each way before writing pauses, and that outlive a close."""
+SEGMENT_SIZE = 1460
+"""Bytes in one segment where bandwidth is limited: Ethernet's 1500 less 40 of headers (RFC 9293, 3.7.1)."""
+READ_SIZE = 256 * 1024
+"""Bytes that a protocol receives at once at most, as from asyncio's sockets."""
+FIRST_PORT = 49152
+PORTS = 65536 - FIRST_PORT
+"""The dynamic ports (RFC 6335, section 6)."""
+
+_host: ContextVar[str] = ContextVar("host", default="client")
+
+
+def seconds(name: str, value: Seconds) -> float:
+    """Return a duration in seconds, 0 or more and finite; a timedelta is one too."""
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{name} is {value!r}: seconds from 0 up are allowed")
+    if not 0 <= value < math.inf:
+        raise ValueError(f"{name} is {value!r}: seconds from 0 up are allowed")
+    return float(value)
+
+
+def rate(name: str, value: float | None) -> float | None:
+    """Return bits per second, above 0 and finite, or None for no limit."""
+    allowed = "bits per second above 0, or None for no limit, are allowed"
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{name} is {value!r}: {allowed}")
+    if not 0 < value < math.inf:
+        raise ValueError(f"{name} is {value!r}: {allowed}")
+    return float(value)
+
+
+class Faults:
+    """What a link does to bytes, settable at any time.
+
+    Args:
+        latency: the way of a segment, one way, in seconds.
+        jitter: at most this much is added to each way, in seconds, evenly spread; order is kept.
+        bandwidth: bits per second each way of each connection; None for no limit.
+        seed: where jitter comes from; the n-th segment is as lucky for each jitter.
+    """
+
+    def __init__(
+        self,
+        latency: Seconds = 0,
+        jitter: Seconds = 0,
+        bandwidth: float | None = None,
+        seed: int | str = 0,
+    ) -> None:
+        self.latency = self.jitter = 0.0
+        self.bandwidth: float | None = None
+        self._chance = random.Random(f"{seed}/faults")
+        self.set(latency=latency, jitter=jitter, bandwidth=bandwidth)
+
+    def set(
+        self,
+        *,
+        latency: Seconds | EllipsisType = ...,
+        jitter: Seconds | EllipsisType = ...,
+        bandwidth: float | EllipsisType | None = ...,
+    ) -> None:
+        """Change what is given, and keep the rest.
+
+        Raises:
+            TypeError, ValueError: a value is not allowed; then nothing changes.
+        """
+        new_latency = self.latency if latency is ... else seconds("latency", latency)
+        new_jitter = self.jitter if jitter is ... else seconds("jitter", jitter)
+        self.bandwidth = self.bandwidth if bandwidth is ... else rate("bandwidth", bandwidth)
+        self.latency, self.jitter = new_latency, new_jitter
+
+    def delay(self) -> float:
+        """Return how long the next segment travels, in seconds."""
+        return self.latency + self.jitter * self._chance.random()
+
+    @property
+    def segment_size(self) -> int:
+        """How many bytes travel as one."""
+        return READ_SIZE if self.bandwidth is None else SEGMENT_SIZE
+
+    def __repr__(self) -> str:
+        bandwidth = "unlimited" if self.bandwidth is None else f"{self.bandwidth:g} bit/s"
+        return f"latency {self.latency:g} s, jitter {self.jitter:g} s, bandwidth {bandwidth}"
+
+
+class Segment:
+    """What travels as one: bytes or a flag of TCP, when it was written and when it was received."""
+
+    __slots__ = ("arrival", "data", "flag", "received", "sent")
+
+    def __init__(self, flag: Flag, data: bytes, sent: float) -> None:
+        self.flag = flag
+        self.data = data
+        self.sent = sent
+        self.arrival = math.inf
+        self.received: float | None = None
+
+    def __repr__(self) -> str:
+        received = "not received" if self.received is None else f"received {self.received:g} s"
+        return f"<Segment {self.flag or f'{len(self.data)} bytes'}, sent {self.sent:g} s, {received}>"
+
+
+Tap = Callable[[int, Side, Segment], None]
+
+
+class Wire:
+    """One direction of a connection: segments wait in `outbox`, travel in `flight`, lie in `inbox`."""
+
+    def __init__(self, network: Network, side: Side, sender: Endpoint, receiver: Endpoint) -> None:
+        self._network = network
+        self._side: Side = side
+        self.sender = sender
+        self.receiver = receiver
+        self.outbox: deque[Segment] = deque()
+        self.flight: deque[Segment] = deque()
+        self.inbox: deque[Segment] = deque()
+        self.waiting = 0
+        self.unread = 0
+        self._leaving: asyncio.TimerHandle | None = None
+        self._landing: asyncio.TimerHandle | None = None
+        self._busy_since: float | None = None
+        self._bits = 0
+        self._last_arrival = 0.0
+        self._was_reset = False
+
+    @property
+    def buffered(self) -> int:
+        """Bytes that wait to leave, and bytes that have arrived and nobody reads."""
+        return self.waiting + self.unread
+
+    def send(self, flag: Flag, data: bytes = b"") -> None:
+        """Let bytes or a flag wait for their turn."""
+        now = self.sender.loop.time()
+        size = self._network.faults.segment_size
+        for start in range(0, max(1, len(data)), size):
+            segment = Segment(flag, data[start : start + size], now)
+            self.outbox.append(segment)
+            self.waiting += len(segment.data)
+            if self._network.tap:
+                self._network.tap(self.sender.number, self._side, segment)
+        self.start()
+
+    def reset(self) -> None:
+        """Send a reset, once, behind what a closed socket still sends; the rest never leaves."""
+        if self._was_reset:
+            return
+        self._was_reset = True
+        while self.outbox and self.waiting > WINDOW:
+            self.waiting -= len(self.outbox.pop().data)
+        self.send("RST")
+
+    def start(self) -> None:
+        """Begin to send what waits, unless a fault holds it."""
+        if self._leaving or not self.outbox or self._network.holds(self):
+            return
+        loop = self.sender.loop
+        bandwidth = self._network.faults.bandwidth
+        if self._busy_since is None:
+            self._busy_since, self._bits = loop.time(), 0
+        self._bits += 8 * len(self.outbox[0].data)
+        # From the begin of the burst, not from segment to segment, so that no rounding adds up.
+        when = self._busy_since + self._bits / bandwidth if bandwidth else loop.time()
+        self._leaving = loop.call_at(when, self._leave, context=self.sender.context)
+
+    def stop(self) -> None:
+        """Send nothing more; what has left travels on. The segment on its way out starts over later."""
+        if self._leaving:
+            self._leaving.cancel()
+        self._leaving = self._busy_since = None
+
+    def recall(self) -> None:
+        """Send nothing more; what has left is lost, and TCP will send it again."""
+        self.stop()
+        if self._landing:
+            self._landing.cancel()
+        self._landing = None
+        self._last_arrival = 0.0
+        self.waiting += sum(len(segment.data) for segment in self.flight)
+        self.outbox.extendleft(reversed(self.flight))
+        self.flight.clear()
+        self.sender.watch_buffer()
+
+    def cut_short(self) -> None:
+        """Lose all that is not read, and show the receiver a reset."""
+        self.recall()
+        self.drop()
+        self.discard()
+        self.inbox.append(Segment("RST", b"", self.receiver.loop.time()))
+        self.receiver.call_soon(self.receiver.read)
+
+    def drop(self) -> None:
+        """Forget what waits to leave."""
+        self.outbox.clear()
+        self.waiting = 0
+
+    def discard(self) -> None:
+        """Forget what has arrived and nobody has read."""
+        self.inbox.clear()
+        self.unread = 0
+        self.sender.watch_buffer()
+
+    def take(self) -> Segment:
+        """Take the oldest segment that has arrived."""
+        segment = self.inbox.popleft()
+        if segment.data:
+            self.unread -= len(segment.data)
+            self.sender.watch_buffer()
+        return segment
+
+    def _leave(self) -> None:
+        self._leaving = None
+        faults = self._network.faults
+        now = self.sender.loop.time()
+        for _ in range(len(self.outbox) if faults.bandwidth is None else 1):
+            segment = self.outbox.popleft()
+            self.waiting -= len(segment.data)
+            self._last_arrival = segment.arrival = max(self._last_arrival, now + faults.delay())
+            self.flight.append(segment)
+        if not self.outbox:
+            self._busy_since = None
+        self._expect()
+        self.start()
+        self.sender.watch_buffer()
+
+    def _expect(self) -> None:
+        if self.flight and not self._landing:
+            loop, context = self.receiver.loop, self.receiver.context
+            self._landing = loop.call_at(self.flight[0].arrival, self._land, context=context)
+
+    def _land(self) -> None:
+        self._landing = None
+        now = self.receiver.loop.time()
+        while self.flight and self.flight[0].arrival <= now:
+            segment = self.flight.popleft()
+            if segment.flag == "RST":
+                self.receiver.read()
+                self.discard()
+            self.inbox.append(segment)
+            self.unread += len(segment.data)
+        self._expect()
+        self.receiver.read()
+        self.sender.watch_buffer()
+
+
+State = Literal["connecting", "open", "closing", "lost"]
+
+
+class Endpoint(asyncio.Transport):
+    """One end of a connection: an asyncio transport whose wire is memory.
+
+    Its protocol is called by the loop only, in the context of the `connect` or `start` it comes from.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        loop: asyncio.AbstractEventLoop,
+        number: int,
+        context: Context,
+        here: Address,
+        there: Address,
+    ) -> None:
+        super().__init__({"sockname": here, "peername": there})
+        self.loop = loop
+        self.context = context
+        self.address = here
+        self.peer_address = there
+        self.host = here[0]
+        self.state: State = "connecting"
+        self.number = number
+        self.connected: asyncio.Future[None] = loop.create_future()
+        self.outbound: Wire
+        self.inbound: Wire
+        self._network = network
+        self._listener: Listener | None = None
+        self._protocol: Any = None
+        self._reading = True
+        self._writing_paused = False
+        self._watching = False
+        self._wrote_eof = False
+        self._ending = False
+        self._high, self._low = WINDOW, WINDOW // 4
+
+    # what asyncio asks of a transport
+
+    def get_protocol(self) -> Any:
+        return self._protocol
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self._protocol = protocol
+
+    def is_closing(self) -> bool:
+        return self._ending or self.state in ("closing", "lost") or self.loop.is_closed()
+
+    def is_reading(self) -> bool:
+        return self._reading and not self.is_closing()
+
+    def pause_reading(self) -> None:
+        self._reading = False
+
+    def resume_reading(self) -> None:
+        if self._reading:
+            return
+        self._reading = True
+        if self.inbound.inbox:
+            self.call_soon(self.read)
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        if not isinstance(data, bytes | bytearray | memoryview):
+            raise TypeError(f"data is {type(data).__name__}: bytes are needed")
+        if self._wrote_eof:
+            raise RuntimeError("cannot write after write_eof()")
+        if not data or self.is_closing():
+            return
+        self.outbound.send("", bytes(data))
+        if self.outbound.buffered > self._high:
+            self._pause_writing()
+
+    def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
+        self.write(b"".join(list_of_data))
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def write_eof(self) -> None:
+        if self._wrote_eof or self.is_closing():
+            return
+        self._wrote_eof = True
+        self.outbound.send("FIN")
+
+    def get_write_buffer_size(self) -> int:
+        return self.outbound.buffered
+
+    def get_write_buffer_limits(self) -> tuple[int, int]:
+        return self._low, self._high
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        if high is None:
+            high = WINDOW if low is None else 4 * low
+        if low is None:
+            low = high // 4
+        if not high >= low >= 0:
+            raise ValueError(f"high is {high!r} and low is {low!r}: high >= low >= 0 is allowed")
+        self._high, self._low = high, low
+        self.watch_buffer()
+
+    def close(self) -> None:
+        if self.is_closing():
+            return
+        if self.state == "connecting":
+            self.abort()
+            return
+        self.state = "closing"
+        if not self._wrote_eof:
+            self.outbound.send("FIN")
+        self.watch_buffer()
+
+    def abort(self) -> None:
+        if self._ending or self.loop.is_closed():
+            return
+        self.outbound.reset()
+        self._end(None)
+
+    # what the wire asks of it
+
+    def call_soon(self, callback: Callable[[], object]) -> None:
+        """Call back from the loop, in this end's own context."""
+        self.loop.call_soon(callback, context=self.context)
+
+    def watch_buffer(self) -> None:
+        """See to it that the protocol hears of a buffer that has become full, or has room again."""
+        if not self._watching and self._has_news():
+            self._watching = True
+            self.call_soon(self._tell_news)
+
+    def read(self) -> None:
+        """Take what has arrived, until reading pauses."""
+        inbox = self.inbound.inbox
+        while inbox and self._reads(inbox[0]):
+            self._receive(self.inbound.take())
+
+    def open(self, protocol: Any) -> None:
+        """Begin to serve a protocol."""
+        if self.is_closing():
+            raise ConnectionResetError(errno.ECONNRESET, f"connection reset by {self.peer_address[0]!r}")
+        self.state = "open"
+        self._protocol = protocol
+        self._call(protocol.connection_made, self)
+
+    def vanish(self) -> None:
+        """End without a word to the peer."""
+        self.outbound.recall()
+        self.outbound.drop()
+        self._end(None)
+
+    def _has_news(self) -> bool:
+        size = self.outbound.buffered
+        if self._ending or self.state == "connecting":
+            return False
+        if self.state == "closing":
+            return size <= WINDOW
+        return size <= self._low if self._writing_paused else size > self._high
+
+    def _tell_news(self) -> None:
+        self._watching = False
+        if not self._has_news():
+            return
+        if self.state == "closing":
+            self._end(None)
+        elif self._writing_paused:
+            self._writing_paused = False
+            self._call(self._protocol.resume_writing)
+        else:
+            self._pause_writing()
+
+    def _pause_writing(self) -> None:
+        if not self._writing_paused:
+            self._writing_paused = True
+            self._call(self._protocol.pause_writing)
+
+    def _reads(self, segment: Segment) -> bool:
+        if self._network.is_frozen(self.host):
+            return False
+        if segment.flag == "RST" or self.state == "lost":
+            return True
+        if self.is_closing():
+            # Nobody reads a closed socket: what lies there makes its end a reset (RFC 1122, 4.2.2.13).
+            return not segment.data
+        return self._reading
+
+    def _receive(self, segment: Segment) -> None:
+        if segment.flag == "RST":
+            self._end(self._reset_error())
+        elif self.state == "lost":
+            if segment.data:
+                self.outbound.reset()
+        elif segment.flag == "SYN":
+            self._answer()
+        elif segment.flag == "SYN-ACK":
+            if not self.connected.done():
+                self.connected.set_result(None)
+        elif segment.flag == "ACK":
+            self._accept()
+        elif segment.flag == "FIN":
+            self._read_eof()
+        else:
+            segment.received = self.loop.time()
+            self._call(self._protocol.data_received, segment.data)
+
+    def _answer(self) -> None:
+        self._listener = self._network.listener(self.address)
+        if self._listener is None:
+            self.abort()
+            return
+        self.context = self._listener.context.copy()
+        self.outbound.send("SYN-ACK")
+
+    def _accept(self) -> None:
+        if self._listener is None or not self._listener.is_serving():
+            self.abort()
+            return
+        self._listener.attach(self)
+        protocol = self._call(self._listener.protocol_factory)
+        if not self._ending:
+            self.open(protocol)
+
+    def _read_eof(self) -> None:
+        if not self.is_closing() and not self._call(self._protocol.eof_received):
+            self.close()
+
+    def _reset_error(self) -> ConnectionError:
+        peer = "{}:{}".format(*self.peer_address)
+        if self.state == "connecting":
+            return ConnectionRefusedError(errno.ECONNREFUSED, f"connection refused: nobody listens at {peer}")
+        return ConnectionResetError(errno.ECONNRESET, f"connection reset by {peer}")
+
+    def _call(self, method: Callable[..., Any], *arguments: object) -> Any:
+        try:
+            return method(*arguments)
+        except Exception as error:  # As asyncio's transports do: report it, and end the connection.
+            message = f"{getattr(method, '__qualname__', method)} failed"
+            self.loop.call_exception_handler({"message": message, "exception": error, "transport": self})
+            self.outbound.reset()
+            self._end(error)
+
+    def _end(self, error: Exception | None) -> None:
+        if self._ending:
+            return
+        self._ending = True
+        self.loop.call_soon(self._lose, error, context=self.context)
+
+    def _lose(self, error: Exception | None) -> None:
+        if isinstance(error, ConnectionError):
+            self.outbound.drop()
+        elif self.inbound.unread:
+            self.outbound.reset()
+        self.inbound.discard()
+        self._network.forget(self)
+        if not self.connected.done() and error is not None:
+            self.connected.set_exception(error)
+        self.state = "lost"
+        if self._protocol is not None:
+            self._protocol.connection_lost(error)
+        if self._listener is not None:
+            self._listener.detach(self)
+
+    def __repr__(self) -> str:
+        here, there = ("{}:{}".format(*address) for address in (self.address, self.peer_address))
+        return f"<Endpoint {here} to {there}, {self.state}>"
+
+
+class ListeningSocket(NamedTuple):
+    """What `Listener.sockets` holds: the address, in the words of a socket."""
+
+    address: Address
+    family: socket.AddressFamily = socket.AF_INET
+
+    def getsockname(self) -> Address:
+        """Return host and port."""
+        return self.address
+
+
+class Listener(asyncio.AbstractServer):
+    """A server at one address: who connects there gets a protocol from its factory."""
+
+    def __init__(
+        self,
+        network: Network,
+        loop: asyncio.AbstractEventLoop,
+        address: Address,
+        protocol_factory: ProtocolFactory,
+    ) -> None:
+        self.address = address
+        self.context = copy_context()
+        self.protocol_factory = protocol_factory
+        self._network = network
+        self._loop = loop
+        self._endpoints: dict[Endpoint, None] = {}
+        self._serving = self._closed = False
+        self._waiters: list[asyncio.Future[None]] = []
+
+    @property
+    def sockets(self) -> tuple[ListeningSocket, ...]:
+        """The one address, or nothing after `close`."""
+        return () if self._closed else (ListeningSocket(self.address),)
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        return self._loop
+
+    def is_serving(self) -> bool:
+        return self._serving
+
+    async def start_serving(self) -> None:
+        if self._closed:
+            raise RuntimeError(f"{self!r} is closed")
+        self._serving = True
+
+    async def serve_forever(self) -> None:
+        await self.start_serving()
+        try:
+            await self._loop.create_future()
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._serving, self._closed = False, True
+        self._network.release(self)
+        self._wake()
+
+    async def wait_closed(self) -> None:
+        """Wait until the server is closed and its last connection has ended."""
+        if self._closed and not self._endpoints:
+            return
+        waiter = self._loop.create_future()
+        self._waiters.append(waiter)
+        await waiter
+
+    def attach(self, endpoint: Endpoint) -> None:
+        """Count a connection as open."""
+        self._endpoints[endpoint] = None
+
+    def detach(self, endpoint: Endpoint) -> None:
+        """Count a connection as ended."""
+        self._endpoints.pop(endpoint, None)
+        self._wake()
+
+    def _wake(self) -> None:
+        if not self._closed or self._endpoints:
+            return
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else "serving" if self._serving else "not serving"
+        return f"<Listener {self.address[0]}:{self.address[1]}, {state}, connections: {len(self._endpoints)}>"
+
+
+class Network:
+    """Hosts, the connections between them, and the faults of their links.
+
+    Args:
+        faults: what every link does to bytes.
+        tap: called with the number of the connection, from 1, the side that sends, and each segment, when
+            it is written; the segment learns later when it was received.
+    """
+
+    def __init__(self, faults: Faults | None = None, tap: Tap | None = None) -> None:
+        self.faults = faults or Faults()
+        self.tap = tap
+        self._hosts: dict[str, None] = {"client": None}
+        self._cut: set[str] = set()
+        self._frozen: set[str] = set()
+        self._listeners: dict[Address, Listener] = {}
+        self._connections: dict[int, tuple[Endpoint, Endpoint]] = {}
+        self._count = 0
+        self._next_port: dict[str, int] = {}
+        self._taken: set[Address] = set()
+
+    @contextmanager
+    def host(self, name: str) -> Iterator[None]:
+        """Let who connects inside `with` be this host; outside it is "client"."""
+        token = _host.set(self._add_host(name))
+        try:
+            yield
+        finally:
+            _host.reset(token)
+
+    def cut(self, host: str) -> None:
+        """Pull the host's cable: nothing passes, nobody is told."""
+        self._cut.add(self._known(host))
+        for wire in self._wires():
+            if self._is_cut(wire):
+                wire.recall()
+
+    def restore(self, host: str) -> None:
+        """Plug the host's cable in again: all that was held is sent again, in order."""
+        self._cut.discard(self._known(host))
+        self._start_wires()
+
+    def freeze(self, host: str) -> None:
+        """Let the host's sockets neither read nor write; its tasks go on."""
+        self._frozen.add(self._known(host))
+        for wire in self._wires():
+            if wire.sender.host == host:
+                wire.stop()
+
+    def thaw(self, host: str) -> None:
+        """Let the host's sockets read and write again."""
+        self._frozen.discard(self._known(host))
+        self._start_wires()
+        for endpoint in self._endpoints():
+            if endpoint.host == host:
+                endpoint.call_soon(endpoint.read)
+
+    def reset(self, host: str) -> None:
+        """Break the host's connections: both ends see a reset at once, and lose what is not read."""
+        self._known(host)
+        for wire in self._wires():
+            if host in (wire.sender.host, wire.receiver.host):
+                wire.cut_short()
+
+    def set(
+        self,
+        *,
+        latency: Seconds | EllipsisType = ...,
+        jitter: Seconds | EllipsisType = ...,
+        bandwidth: float | EllipsisType | None = ...,
+    ) -> None:
+        """Change all links, from the next segment on; what is not given stays.
+
+        Args:
+            latency: one way, in seconds.
+            jitter: at most this is added to each way, in seconds.
+            bandwidth: bits per second each way of each connection; None for no limit.
+
+        Raises:
+            TypeError, ValueError: a value is not allowed; then nothing changes.
+        """
+        self.faults.set(latency=latency, jitter=jitter, bandwidth=bandwidth)
+        if bandwidth is not ...:
+            for wire in self._wires():
+                wire.stop()
+            self._start_wires()
+
+    # what a loop asks of it
+
+    async def create_server(
+        self, protocol_factory: ProtocolFactory, host: str, port: int, start_serving: bool = True
+    ) -> Listener:
+        """Listen at a host's port; 0 is the next free one from 49152."""
+        port = port or self._free_port(self._add_host(host))
+        if (host, port) in self._listeners:
+            raise OSError(
+                errno.EADDRINUSE,
+                f"port {port} of host {host!r} is in use: stop its server, or take port 0 for a free one",
+            )
+        self._add_host(host)
+        listener = Listener(self, asyncio.get_running_loop(), (host, port), protocol_factory)
+        self._listeners[host, port] = listener
+        if start_serving:
+            await listener.start_serving()
+        return listener
+
+    async def create_connection(
+        self, protocol_factory: ProtocolFactory, host: str, port: int
+    ) -> tuple[Endpoint, Any]:
+        """Connect to a listener; this takes one round trip."""
+        if host not in self._hosts:
+            raise OSError(errno.EHOSTUNREACH, f"no host {host!r}: known are {self._names()}")
+        client = self._join(_host.get(), (host, port))
+        client.outbound.send("SYN")
+        try:
+            await client.connected
+            protocol = protocol_factory()
+            client.outbound.send("ACK")
+            client.context.run(client.open, protocol)
+        finally:
+            if client.state == "connecting":
+                client.abort()
+        return client, protocol
+
+    # what wires and endpoints ask of it
+
+    def holds(self, wire: Wire) -> bool:
+        """Tell whether a fault keeps a wire's sender from sending."""
+        return wire.sender.host in self._frozen or self._is_cut(wire)
+
+    def is_frozen(self, host: str) -> bool:
+        """Tell whether the host's sockets do nothing."""
+        return host in self._frozen
+
+    def listener(self, address: Address) -> Listener | None:
+        """Return who serves at an address, if anybody."""
+        listener = self._listeners.get(address)
+        return listener if listener and listener.is_serving() else None
+
+    def release(self, listener: Listener) -> None:
+        """Free a listener's address."""
+        self._listeners.pop(listener.address, None)
+
+    def forget(self, endpoint: Endpoint) -> None:
+        """Let go of a connection of which both ends are lost."""
+        self._taken.discard(endpoint.address)
+        client, server = self._connections[endpoint.number]
+        if client.state == server.state == "lost":
+            del self._connections[endpoint.number]
+
+    def shut_down(self) -> None:
+        """End every connection; nothing passes any more."""
+        for endpoint in self._endpoints():
+            endpoint.vanish()
+
+    def _join(self, here: str, server: Address) -> Endpoint:
+        loop = asyncio.get_running_loop()
+        client = (here, self._free_port(here))
+        self._taken.add(client)
+        self._count += 1
+        caller = Endpoint(self, loop, self._count, copy_context(), client, server)
+        callee = Endpoint(self, loop, self._count, Context(), server, client)
+        caller.outbound = callee.inbound = Wire(self, "client", caller, callee)
+        callee.outbound = caller.inbound = Wire(self, "server", callee, caller)
+        self._connections[self._count] = (caller, callee)
+        return caller
+
+    def _free_port(self, host: str) -> int:
+        for _ in range(PORTS):
+            number = self._next_port.get(host, 0)
+            self._next_port[host] = number + 1
+            address = (host, FIRST_PORT + number % PORTS)
+            if address not in self._listeners and address not in self._taken:
+                return address[1]
+        raise OSError(errno.EADDRNOTAVAIL, f"all {PORTS} ports from {FIRST_PORT} of host {host!r} are taken")
+
+    def _add_host(self, name: str) -> str:
+        if not isinstance(name, str):
+            raise TypeError(f"host is {name!r}: a name is needed, such as 'server'")
+        if not name:
+            raise ValueError(f"host is {name!r}: a name is needed, such as 'server'")
+        self._hosts[name] = None
+        return name
+
+    def _known(self, host: str) -> str:
+        if host not in self._hosts:
+            raise ValueError(f"no host {host!r}: known are {self._names()}")
+        return host
+
+    def _names(self) -> str:
+        return ", ".join(map(repr, self._hosts))
+
+    def _is_cut(self, wire: Wire) -> bool:
+        here, there = wire.sender.host, wire.receiver.host
+        return here != there and (here in self._cut or there in self._cut)
+
+    def _endpoints(self) -> list[Endpoint]:
+        return [endpoint for pair in self._connections.values() for endpoint in pair]
+
+    def _wires(self) -> list[Wire]:
+        return [endpoint.outbound for endpoint in self._endpoints()]
+
+    def _start_wires(self) -> None:
+        for wire in self._wires():
+            wire.start()
+
+    def __repr__(self) -> str:
+        hosts = ", ".join(host + self._marks(host) for host in self._hosts)
+        return f"<Network {self.faults}; hosts: {hosts}; connections: {len(self._connections)}>"
+
+    def _marks(self, host: str) -> str:
+        return " (cut)" * (host in self._cut) + " (frozen)" * (host in self._frozen)

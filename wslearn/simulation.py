@@ -1,0 +1,323 @@
+"""Virtual time: the same code on a loop whose clock jumps, over a network in memory.
+
+Here are the clock that jumps to whatever is due next, the seeded chance, and the care that a scene leaves
+nothing behind. How bytes travel is the network's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import inspect
+import math
+import random
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import Context
+from typing import Any, NoReturn, TypeVar, TypeVarTuple
+
+from wslearn.errors import Stalled
+from wslearn.network import Endpoint, Faults, Listener, Network, ProtocolFactory, Seconds, seconds
+from wslearn.trace import WireTrace
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+PATIENCE = 100_000
+"""Callbacks that may run without time passing."""
+
+
+def simulate(
+    scene: Callable[[SimulatedNetwork], Coroutine[Any, Any, T]],
+    *,
+    latency: Seconds = 0,
+    jitter: Seconds = 0,
+    bandwidth: float | None = None,
+    seed: int | str = 0,
+    horizon: Seconds = 604800,
+) -> T:
+    """Run `await scene(net)` on virtual time and return its result; what it leaves behind is cancelled.
+
+    Args:
+        latency: the way of every segment, one way, in seconds.
+        jitter: at most this much is added to each way, in seconds.
+        bandwidth: bits per second each way of each connection; None for no limit.
+        seed: of all chance; the same seed gives the same bytes at the same times.
+        horizon: virtual seconds after which the scene has stalled; a week.
+
+    Raises:
+        Stalled: all waits for ever, or past the horizon, or 100,000 callbacks ran without time passing.
+        RuntimeError: inside another simulation.
+    """
+    if isinstance(asyncio._get_running_loop(), VirtualLoop):
+        _refuse("another simulate()")
+    if isinstance(seed, bool) or not isinstance(seed, int | str):
+        raise TypeError(f"seed is {seed!r}: a whole number or a text is needed")
+    network = SimulatedNetwork(Faults(latency, jitter, bandwidth, seed))
+    with _outside_the_running_loop(), _interruptible():
+        loop = VirtualLoop(network, seed, seconds("horizon", horizon))
+        try:
+            return loop.run_until_complete(_begin(scene, network))
+        finally:
+            loop.finish()
+
+
+class SimulatedNetwork(Network):
+    """The network of a scene: `net.trace` has all that passes on its wires."""
+
+    def __init__(self, faults: Faults) -> None:
+        self.trace = WireTrace()
+        self.trace.begin(0.0)
+        super().__init__(faults, self.trace.tap)
+
+
+class Timer(asyncio.TimerHandle):
+    """A timer that comes after the older ones of the same time."""
+
+    __slots__ = ("_number",)
+    _scheduled: bool
+
+    def __init__(self, number: int, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._number = number
+
+    def __lt__(self, other: object) -> bool:
+        if not isinstance(other, Timer):
+            return NotImplemented
+        return (self.when(), self._number) < (other.when(), other._number)
+
+
+class SceneTask(asyncio.Task[Any]):
+    """A task whose hash is its number, so that sets of tasks have the same order in every run."""
+
+    def __init__(self, number: int, coroutine: Any, **options: Any) -> None:
+        self._number = number
+        super().__init__(coroutine, **options)
+
+    def __hash__(self) -> int:
+        return self._number
+
+
+def _refuse(what: str) -> NoReturn:
+    raise RuntimeError(f"{what}: not in a simulation, which is one thread, virtual time, a network in memory")
+
+
+def _absent(what: str) -> Any:
+    def refuse(self: VirtualLoop, *arguments: object, **options: object) -> NoReturn:
+        _refuse(what)
+
+    return refuse
+
+
+class VirtualLoop(asyncio.BaseEventLoop):
+    """An event loop whose clock starts at 0 and jumps to whatever is due next.
+
+    It is its own selector: without sockets, to select is to let time pass.
+    """
+
+    # BaseEventLoop's own, the same from Python 3.11 to 3.14.
+    _check_closed: Callable[[], None]
+    _ready: deque[asyncio.Handle]
+    _scheduled: list[Timer]
+    _thread_id: int | None
+
+    def __init__(self, network: Network, seed: int | str, horizon: float) -> None:
+        super().__init__()
+        self.network = network
+        self._now = 0.0
+        self._horizon = horizon
+        self._chance = random.Random(f"{seed}/bytes")
+        self._callbacks = 0
+        self._timers = 0
+        self._tasks = 0
+        self._finishing = False
+        self._selector = self
+        self.set_task_factory(self._number_task)
+
+    def time(self) -> float:
+        """Return the virtual seconds since the scene began."""
+        return self._now
+
+    def token_bytes(self, size: int) -> bytes:
+        """Return seeded bytes, where a real loop has `secrets.token_bytes`."""
+        return self._chance.randbytes(size)
+
+    async def create_server(  # type: ignore[override]
+        self,
+        protocol_factory: ProtocolFactory,
+        host: Any = None,
+        port: Any = None,
+        *,
+        ssl: object = None,
+        sock: object = None,
+        start_serving: bool = True,
+        **_: object,
+    ) -> Listener:
+        _check_plain(ssl, sock)
+        return await self.network.create_server(protocol_factory, host, port, start_serving)
+
+    async def create_connection(
+        self,
+        protocol_factory: ProtocolFactory,
+        host: Any = None,
+        port: Any = None,
+        *,
+        ssl: object = None,
+        sock: object = None,
+        **_: object,
+    ) -> tuple[Endpoint, Any]:
+        _check_plain(ssl, sock)
+        return await self.network.create_connection(protocol_factory, host, port)
+
+    run_in_executor = set_default_executor = _absent("threads and executors")
+    subprocess_exec = subprocess_shell = _absent("subprocesses")
+    start_tls = _absent("ssl")
+    getaddrinfo = getnameinfo = _absent("name resolution")
+    add_reader = add_writer = create_datagram_endpoint = connect_accepted_socket = _absent("sockets")
+    create_unix_connection = create_unix_server = sock_connect = sock_accept = _absent("sockets")
+    connect_read_pipe = connect_write_pipe = _absent("pipes")
+    add_signal_handler = _absent("signal handlers")
+
+    def finish(self) -> None:
+        """Cancel what is left and close the loop; nobody is told."""
+        self.set_exception_handler(lambda loop, context: None)
+        self._finishing, self._horizon, self._callbacks = True, math.inf, 0
+        self.network.tap = None
+        self.network.shut_down()
+        try:
+            with suppress(Stalled):
+                while tasks := self.pending_tasks():
+                    for task in tasks:
+                        task.cancel()
+                    self.run_until_complete(asyncio.wait(tasks))
+            with suppress(Stalled):
+                self.run_until_complete(self.shutdown_asyncgens())
+        finally:
+            for task in self.pending_tasks():
+                task._log_destroy_pending = False  # type: ignore[attr-defined]
+            self.close()
+
+    def pending_tasks(self) -> list[asyncio.Task[Any]]:
+        """Return the tasks that are not done, the oldest first."""
+        return sorted(asyncio.all_tasks(self), key=hash)
+
+    def select(self, timeout: float | None) -> list[Any]:
+        """Let the clock jump to the next timer when nothing else is to be done."""
+        self._callbacks += len(self._ready) or 1
+        if timeout is None or timeout > 0:
+            self._jump()
+        elif self._callbacks > PATIENCE:
+            self._stall(f"{PATIENCE} callbacks ran and no time passed")
+        return []
+
+    def call_at(
+        self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> Timer:
+        """Call back at a virtual time; at the same time, first come, first served."""
+        self._check_closed()
+        self._timers += 1
+        timer = Timer(self._timers, when, callback, args, self, context)
+        heapq.heappush(self._scheduled, timer)
+        timer._scheduled = True
+        return timer
+
+    def call_soon_threadsafe(
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.Handle:
+        """Call back soon, from the one thread that there is."""
+        if self.is_running() and self._thread_id != threading.get_ident():
+            _refuse("threads and executors")
+        return self.call_soon(callback, *args, context=context)
+
+    def _jump(self) -> None:
+        next_time = self._scheduled[0].when() if self._scheduled else math.inf
+        if next_time == math.inf:
+            self._stall("all wait for ever")
+        if next_time > self._horizon:
+            self._stall(f"nothing ended before the horizon of {self._horizon:g} s")
+        if not self._finishing:
+            self._callbacks = 0
+        self._now = next_time
+        # A timer is due when its time has come exactly; added to a large time, a fixed resolution is nothing.
+        self._clock_resolution = math.ulp(next_time)
+
+    def _stall(self, why: str) -> NoReturn:
+        raise Stalled(self._now, why, [_describe(task) for task in self.pending_tasks()])
+
+    def _number_task(
+        self, loop: asyncio.AbstractEventLoop, coroutine: Any, *, name: object = None, **options: Any
+    ) -> SceneTask:
+        self._tasks += 1
+        return SceneTask(self._tasks, coroutine, loop=loop, name=name or f"Task-{self._tasks}", **options)
+
+    def _process_events(self, event_list: list[Any]) -> None:
+        """Do nothing: there are no sockets that events could come from."""
+
+
+def _check_plain(ssl: object, sock: object) -> None:
+    if ssl is not None:
+        _refuse("ssl")
+    if sock is not None:
+        _refuse("sockets")
+
+
+def _begin(scene: Callable[[Any], Coroutine[Any, Any, T]], network: Network) -> Coroutine[Any, Any, T]:
+    coroutine = scene(network) if callable(scene) else scene
+    if not inspect.iscoroutine(coroutine):
+        raise TypeError(f"scene is {scene!r}: write `async def scene(net): ...` and give it without ()")
+    return coroutine
+
+
+def _describe(task: asyncio.Task[Any]) -> str:
+    """Return a task's name, its coroutine with the line that waits, and what it waits in."""
+    outer: Any = task.get_coro()
+    inner = outer
+    while inspect.iscoroutine(awaited := getattr(inner, "cr_await", None)):
+        inner = awaited
+    line = f", line {outer.cr_frame.f_lineno}" if getattr(outer, "cr_frame", None) else ""
+    place = f", in {_name(inner)}" if inner is not outer else ""
+    return f"{task.get_name()}: {_name(outer)}{line}{place}"
+
+
+def _name(coroutine: Any) -> str:
+    name: str = getattr(coroutine, "__qualname__", type(coroutine).__name__)
+    return name.rpartition("<locals>.")[2]
+
+
+@contextmanager
+def _outside_the_running_loop() -> Iterator[None]:
+    """Let the thread be without a loop for a while, so that another one can run."""
+    loop = asyncio._get_running_loop()
+    if loop is None:
+        yield
+        return
+    task = asyncio.current_task(loop)
+    if task:
+        asyncio.tasks._leave_task(loop, task)
+    asyncio._set_running_loop(None)
+    try:
+        yield
+    finally:
+        asyncio._set_running_loop(loop)
+        if task:
+            asyncio.tasks._enter_task(loop, task)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let Ctrl-C raise KeyboardInterrupt here, whatever the running loop does with it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = signal.getsignal(signal.SIGINT)
+    if not callable(previous):
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
