@@ -1,0 +1,219 @@
+"""Checked exercises: a task, a judge that says what it looks at, three hints and a solution.
+
+    exercise("03.1")                  shows the task
+    exercise("03.1").check(answer)    judges it; exercises about sessions: await exercise("01.2").check(app)
+    exercise("03.1").hint()           one hint more each time, three in all
+    exercise("03.1").solution()       asks first; shows code when called again
+
+The exercises of a lesson stand in `lesson_NN.py` as `EXERCISES`; each has a starter, which is the stub
+in the notebook, and a solution, and both define `answer`. Progress is a plain JSON file in the working
+folder, written when an answer is right.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import cache
+from html import escape
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
+from typing import Any, Literal
+
+import wslearn.lab
+
+PROGRESS = Path(".wslearn-progress.json")
+
+State = Literal["not tried", "not yet", "almost", "right"]
+GLYPHS: dict[State, str] = {"not tried": "○", "not yet": "✗", "almost": "◐", "right": "✓"}
+KINDS = {"P": "predict", "C": "compute", "B": "build", "D": "debug"}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a judge says: a state and the reason in words."""
+
+    state: State
+    text: str = ""
+
+    def __bool__(self) -> bool:
+        return self.state == "right"
+
+    def __repr__(self) -> str:
+        return f"{GLYPHS[self.state]} {self.state}{': ' if self.text else ''}{self.text}"
+
+    def _repr_html_(self) -> str:
+        text = escape(self.text).replace("\n", "<br>")
+        return f"<p><strong>{GLYPHS[self.state]} {self.state}</strong>{': ' if text else ''}{text}</p>"
+
+
+def right(text: str = "") -> Verdict:
+    return Verdict("right", text)
+
+
+def almost(text: str) -> Verdict:
+    return Verdict("almost", text)
+
+
+def not_yet(text: str) -> Verdict:
+    return Verdict("not yet", text)
+
+
+NOT_TRIED = Verdict("not tried", "put your answer where the three dots are")
+
+Judge = Callable[[Any], Verdict | Awaitable[Verdict]]
+
+
+class Exercise:
+    """One exercise of a lesson.
+
+    Args:
+        number: lesson and exercise, as "03.2".
+        stars: 1 to 3, how hard it is.
+        kind: P predict, C compute, B build, D debug.
+        task: what to do, and what is judged.
+        judge: takes the answer and returns a verdict, or a coroutine of one.
+        hints: a nudge, the place, nearly the answer.
+        starter: code of the stub; defines `answer`, runs untouched, and is not right.
+        solution: code that defines a right `answer`.
+    """
+
+    def __init__(
+        self,
+        number: str,
+        stars: int,
+        kind: Literal["P", "C", "B", "D"],
+        task: str,
+        judge: Judge,
+        hints: tuple[str, str, str],
+        starter: str,
+        solution: str,
+    ) -> None:
+        self.number = number
+        self.stars = stars
+        self.kind = kind
+        self.task = task
+        self.hints = hints
+        self.starter = starter.strip("\n")
+        self.solution_code = solution.strip("\n")
+        self._judge = judge
+        self._hinted = 0
+        self._asked = False
+
+    def check(self, answer: Any) -> Verdict | Awaitable[Verdict]:
+        """Judge an answer; where the exercise is about sessions, await it."""
+        if answer is ... or answer is None:
+            return NOT_TRIED
+        verdict = self._judge(answer)
+        if isinstance(verdict, Verdict):
+            return self._noted(verdict)
+        return self._awaited(verdict)
+
+    async def _awaited(self, verdict: Awaitable[Verdict]) -> Verdict:
+        return self._noted(await verdict)
+
+    def _noted(self, verdict: Verdict) -> Verdict:
+        if verdict:
+            PROGRESS.write_text(json.dumps({**progress(), self.number: "right"}, indent=1, sort_keys=True))
+        return verdict
+
+    def hint(self) -> Card:
+        """Show the next hint."""
+        self._hinted = min(self._hinted + 1, len(self.hints))
+        return Card(f"Hint {self._hinted} of {len(self.hints)}", self.hints[self._hinted - 1])
+
+    def solution(self) -> Card:
+        """Ask, and when called again show a solution."""
+        if not self._asked:
+            self._asked = True
+            return Card("Sure?", "Each hint is worth a try first. Call solution() again to see one.")
+        return Card("One solution", self.solution_code, code=True)
+
+    def reset(self) -> None:
+        """Forget hints and progress of this exercise."""
+        self._hinted, self._asked = 0, False
+        left = {number: state for number, state in progress().items() if number != self.number}
+        if PROGRESS.exists():
+            PROGRESS.write_text(json.dumps(left, indent=1, sort_keys=True))
+
+    def __repr__(self) -> str:
+        return f"{self.number} {'★' * self.stars} {KINDS[self.kind]}: {self.task}"
+
+    def _repr_html_(self) -> str:
+        return f"<p><strong>{self.number} {'★' * self.stars} {KINDS[self.kind]}</strong>: {escape(self.task)}</p>"
+
+
+@dataclass(frozen=True)
+class Card:
+    """A short text with a title."""
+
+    title: str
+    text: str
+    code: bool = False
+
+    def __repr__(self) -> str:
+        return f"{self.title}:{chr(10) if self.code else ' '}{self.text}"
+
+    def _repr_html_(self) -> str:
+        text = f"<pre>{escape(self.text)}</pre>" if self.code else escape(self.text)
+        return f"<p><strong>{escape(self.title)}</strong> {'' if self.code else text}</p>" + (
+            text if self.code else ""
+        )
+
+
+@cache
+def exercises() -> dict[str, Exercise]:
+    """Return all exercises by number."""
+    lessons = sorted(m.name for m in iter_modules(wslearn.lab.__path__) if m.name.startswith("lesson_"))
+    found = [each for name in lessons for each in import_module(f"wslearn.lab.{name}").EXERCISES]
+    return {each.number: each for each in found}
+
+
+def exercise(number: str) -> Exercise:
+    """Return the exercise with this number, as "03.2".
+
+    Raises:
+        ValueError: there is none; names those of the lesson.
+    """
+    known = exercises()
+    if number not in known:
+        lesson = [each for each in known if each[:2] == str(number)[:2]] or list(known)
+        raise ValueError(f"exercise {number!r}: {', '.join(lesson)} are there")
+    return known[number]
+
+
+def progress() -> dict[str, str]:
+    """Return the exercises that are done, from the file in the working folder."""
+    if not PROGRESS.exists():
+        return {}
+    found: dict[str, str] = json.loads(PROGRESS.read_text())
+    return found
+
+
+def compare_bytes(got: object, want: bytes, good: str = "") -> Verdict:
+    """Judge bytes, and name the first one that differs."""
+    if not isinstance(got, bytes | bytearray):
+        return not_yet(f"bytes are needed, this is {got!r}; bytes.fromhex('81 05') makes some from hex")
+    if got == want:
+        return right(good)
+    for n, (ours, theirs) in enumerate(zip(got, want, strict=False)):
+        if ours != theirs:
+            verdict = almost if n else not_yet
+            return verdict(f"byte {n} is {ours:02x}: the judge expects another value there")
+    return almost(f"{len(got)} bytes: the judge expects {len(want)}, and all that are there fit")
+
+
+def compare_values(got: Any, want: Any, good: str = "", names: tuple[str, ...] = ()) -> Verdict:
+    """Judge a value, or several in order, and name the first one that differs."""
+    if not isinstance(want, tuple | list):
+        return right(good) if got == want else not_yet(f"{got!r} is not it")
+    if not isinstance(got, tuple | list) or len(got) != len(want):
+        return not_yet(f"{len(want)} values are needed, this is {got!r}")
+    wrong = [n for n, (ours, theirs) in enumerate(zip(got, want, strict=True)) if ours != theirs]
+    if not wrong:
+        return right(good)
+    name = names[wrong[0]] if names else f"value {wrong[0] + 1}"
+    verdict = almost if len(wrong) * 2 <= len(want) else not_yet
+    return verdict(f"{len(want) - len(wrong)} of {len(want)} fit; {name} is {got[wrong[0]]!r}, look again")

@@ -1,0 +1,1 @@
+"""Still pictures of conversations in time; the only module that imports matplotlib."""
