@@ -1,0 +1,232 @@
+import asyncio
+import subprocess
+import sys
+
+import pytest
+
+from wslearn import Application, Text, WebSockets, connect, dissect, simulate
+from wslearn.lab import FrameInspector
+from wslearn.lab.frame_inspector import diagram
+from wslearn.lab.view import View
+
+HELLO = bytes.fromhex("818537fa213d7f9f4d5158")
+GOING_AWAY = bytes.fromhex("880503e9627965")
+
+
+def mimebundle(view):
+    data, _ = view._repr_mimebundle_()
+    return data
+
+
+async def scene(net):
+    app = Application()
+    app.install(WebSockets, ping_period=0.5)
+
+    @app.websocket("/echo")
+    async def echo(session):
+        async for frame in session.incoming:
+            await session.send(f"Hi, {frame.read_text()}!")
+
+    server = await app.start("server", 80)
+    async with connect(server.url("/echo")) as session:
+        await session.send("Ana")
+        await session.incoming.receive()
+        await asyncio.sleep(0.7)
+    return server.trace
+
+
+def test_importing_the_lab_imports_no_matplotlib():
+    code = "import sys, wslearn.lab; sys.exit('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_lab_without_widgets_says_what_to_install():
+    code = "import sys; sys.modules['anywidget'] = None; import wslearn.lab"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.stderr.endswith("pip install 'wslearn[lab]'\n")
+
+
+def test_inspector_groups_the_fields_under_their_labels():
+    groups = FrameInspector(HELLO, "client").frame["groups"]
+    assert [(g["label"], g["value"], g["start"], g["length"]) for g in groups] == [
+        ("FIN", "1", 0, 1),
+        ("RSV", "000", 1, 3),
+        ("OP", "1 text", 4, 4),
+        ("M", "1", 8, 1),
+        ("LEN", "5", 9, 7),
+        ("KEY", "37 fa 21 3d", 16, 32),
+        ("DATA", "'Hello'", 48, 40),
+    ]
+
+
+def test_inspector_sends_masked_and_unmasked_payload_and_the_key():
+    assert FrameInspector(HELLO).frame["payload"] == {
+        "start": 6,
+        "key": "37fa213d",
+        "masked": "7f9f4d5158",
+        "unmasked": "48656c6c6f",
+    }
+
+
+def test_code_and_reason_stand_for_the_payload_of_a_close():
+    groups = FrameInspector(GOING_AWAY, "server").frame["groups"]
+    assert [(g["label"], g["value"]) for g in groups][-2:] == [("CODE", "1001"), ("REASON", "'bye'")]
+
+
+def test_groups_cover_every_bit_of_a_frame_once():
+    for wire in (
+        HELLO,
+        GOING_AWAY,
+        b"\x82\x7e\x01\x00" + bytes(256),
+        b"\x82\xff" + bytes(7) + b"\x01abcd\x00",
+    ):
+        ends = 0
+        for group in FrameInspector(wire).frame["groups"]:
+            assert group["start"] == ends
+            ends += group["length"]
+        assert ends == 8 * len(wire)
+
+
+def test_inspector_places_violations_in_bits():
+    violations = FrameInspector(b"\xa1\x00", "server").frame["violations"]
+    assert [(v["start"], v["length"], v["section"]) for v in violations] == [(2, 1, "5.2")]
+
+
+def test_inspector_sends_a_kilobyte_of_a_long_frame():
+    frame = FrameInspector(b"\x82\x7f" + (2**24).to_bytes(8, "big") + bytes(2**24)).frame
+    assert frame["size"] == 2**24 + 10
+    assert len(frame["hex"]) == len(frame["payload"]["masked"]) == 2048
+
+
+@pytest.mark.parametrize("cut", range(len(HELLO)))
+def test_inspector_shows_a_frame_cut_anywhere(cut):
+    data = mimebundle(FrameInspector(HELLO[:cut], "client"))
+    assert "missing: " in data["text/plain"]
+
+
+@pytest.mark.parametrize("bad", ["81 05", None, 5])
+def test_inspector_refuses_what_is_no_bytes_in_one_line(bad):
+    with pytest.raises(TypeError, match="bytes are needed"):
+        FrameInspector(bad)
+
+
+def test_diagram_is_the_picture_of_the_rfc_filled_in():
+    assert diagram(dissect(HELLO), HELLO).splitlines() == [
+        " 0                   1                   2                   3",
+        " 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1",
+        "+-+-----+-------+-+-------------+-------------------------------+",
+        "|1|0 0 0|0 0 0 1|1|0 0 0 0 1 0 1|0 0 1 1 0 1 1 1 1 1 1 1 1 0 1 0|",
+        "|F| RSV |   OP  |M|     LEN     |              KEY              |",
+        "+-------------------------------+-------------------------------+",
+        "|0 0 1 0 0 0 0 1 0 0 1 1 1 1 0 1|0 1 1 1 1 1 1 1 1 0 0 1 1 1 1 1|",
+        "|              KEY              |              DATA             |",
+        "+-----------------------------------------------+",
+        "|0 1 0 0 1 1 0 1 0 1 0 1 0 0 0 1 0 1 0 1 1 0 0 0|",
+        "|                      DATA                     |",
+        "+-----------------------------------------------+",
+    ]
+
+
+def test_inspector_prints_the_table_of_the_dissection_and_draws_it_in_html():
+    data = mimebundle(FrameInspector(HELLO, "client"))
+    assert data["text/plain"] == repr(dissect(HELLO, "client"))
+    assert "|1|0 0 0|0 0 0 1|1|" in data["text/html"]
+    assert "<th scope=" in data["text/html"]
+
+
+def test_inspector_of_a_trace_lists_its_frames_and_shows_the_one_chosen():
+    view = FrameInspector(simulate(scene, latency=0.02))
+    assert [row[2:5] for row in view.rows[:2]] == [
+        ["client", "Text", "'Ana'"],
+        ["server", "Text", "'Hi, Ana!'"],
+    ]
+    view.selected = 2
+    assert view.frame["title"] == "Text frame from a server: header 2 bytes, payload 8 bytes"
+
+
+def test_inspector_of_a_trace_prints_no_times_and_nothing_from_chance():
+    view = FrameInspector(simulate(scene, latency=0.02))
+    assert view.plain() == "\n".join(
+        [
+            "client → server  Text   'Ana'       9 bytes",
+            "client ← server  Text   'Hi, Ana!'  10 bytes",
+            "client ← server  Ping               78 bytes",
+            "client → server  Pong               82 bytes",
+            "client → server  Close  1000        8 bytes",
+            "client ← server  Close  1000        4 bytes",
+        ]
+    )
+    assert (
+        mimebundle(view)["text/plain"]
+        == mimebundle(FrameInspector(simulate(scene, latency=0.02, seed=7)))["text/plain"]
+    )
+
+
+def test_inspector_of_an_empty_trace_waits_for_frames():
+    trace = simulate(scene)
+    empty = type(trace)()
+    view = FrameInspector(empty)
+    assert (view.plain(), view.rows) == ("no frames yet", [])
+
+
+def test_inspector_follows_a_trace_that_grows():
+    async def talk():
+        app = Application()
+        app.install(WebSockets)
+
+        @app.websocket("/")
+        async def greet(session):
+            await session.send("first")
+            await session.incoming.receive()
+            await session.send("second")
+
+        async with app.start() as server, connect(server.url()) as session:
+            await session.incoming.receive()
+            view = FrameInspector(server.trace)
+            before = len(view.rows)
+            changed = asyncio.Event()
+            view.observe(lambda change: len(view.rows) > 2 and changed.set(), "rows")
+            await session.send(Text("go on"))
+            await asyncio.wait_for(changed.wait(), 5)
+            view.close()
+            return before
+
+    assert asyncio.run(talk()) == 1
+
+
+class Counting(View):
+    steps = 0
+
+    def step(self):
+        self.steps += 1
+        return self.steps != 50
+
+
+def test_live_view_steps_at_most_20_times_a_second_until_it_says_no():
+    async def watch(net):
+        view = Counting()
+        view.live()
+        await asyncio.sleep(1.01)
+        after_a_second = view.steps
+        await asyncio.sleep(10)
+        return after_a_second, view.steps
+
+    assert simulate(watch) == (20, 50)
+
+
+def test_closed_view_takes_no_more_steps():
+    async def watch(net):
+        view = Counting()
+        view.live()
+        await asyncio.sleep(0.11)
+        view.close()
+        await asyncio.sleep(1)
+        return view.steps
+
+    assert simulate(watch) == 2
+
+
+def test_view_without_a_running_loop_stands_still():
+    view = Counting()
+    view.live()
+    assert view.steps == 0

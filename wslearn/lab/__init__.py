@@ -1,0 +1,15 @@
+"""What notebooks look through: views of frames, options and pings, and the checked exercises.
+
+Each view is a widget with a text and an HTML form for where there is no kernel. matplotlib is only
+imported by `wslearn.lab.plots`.
+"""
+
+try:
+    import anywidget  # noqa: F401
+except ImportError as error:
+    raise ImportError("wslearn.lab needs ipywidgets and anywidget: pip install 'wslearn[lab]'") from error
+
+from wslearn.lab.exercises import exercise
+from wslearn.lab.frame_inspector import FrameInspector
+
+__all__ = ["FrameInspector", "exercise"]

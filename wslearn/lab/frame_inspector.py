@@ -1,0 +1,264 @@
+"""One frame byte by byte and bit by bit, or the frames of a trace to choose from (RFC 6455, section 5.2).
+
+Here a dissection becomes plain JSON, a text and an HTML form; taking bytes apart is `dissect`'s.
+"""
+
+from __future__ import annotations
+
+from html import escape
+from itertools import groupby
+from typing import Any
+
+import traitlets
+
+from wslearn.dissection import Dissection, Field, Sender, dissect
+from wslearn.frames import KINDS, Close, Frame, Ping, Pong, Text
+from wslearn.lab.view import STATIC, View, style
+from wslearn.trace import Trace, TracedFrame
+
+LABELS = {
+    "FIN": "FIN",
+    "RSV1": "RSV",
+    "RSV2": "RSV",
+    "RSV3": "RSV",
+    "opcode": "OP",
+    "MASK": "M",
+    "payload_length": "LEN",
+    "extended_payload_length": "LEN",
+    "masking_key": "KEY",
+    "payload": "DATA",
+    "status_code": "CODE",
+    "reason": "REASON",
+}
+SENT = 1024
+ROWS = 500
+DIAGRAM_BYTES = 24
+ARROWS = {"client": "→", "server": "←"}
+
+
+def dissection_data(dissection: Dissection, wire: bytes) -> dict[str, Any]:
+    """Return a dissection as plain JSON for the view; at most 1,024 bytes of the frame go along."""
+    header = dissection.header_size or len(wire)
+    key = next((field.value for field in dissection.fields if field.name == "masking_key"), b"")
+    whole_key = key if isinstance(key, bytes) and len(key) == 4 else b""
+    return {
+        "title": _summary(dissection),
+        "size": len(wire),
+        "hex": wire[:SENT].hex(),
+        "groups": [
+            _group(dissection, label, list(fields)) for label, fields in groupby(_parts(dissection), _label)
+        ],
+        "violations": [violation._asdict() for violation in dissection.violations],
+        "missing": dissection.missing,
+        "payload": {
+            "start": header,
+            "key": whole_key.hex(),
+            "masked": dissection.masked[:SENT].hex(),
+            "unmasked": dissection.unmasked[:SENT].hex(),
+        },
+    }
+
+
+def _parts(dissection: Dissection) -> list[Field]:
+    """Return the fields that do not overlap: code and reason of a Close stand for its payload."""
+    inner = any(field.name == "status_code" for field in dissection.fields)
+    return [field for field in dissection.fields if not (inner and field.name == "payload")]
+
+
+def _label(field: Field) -> str:
+    return LABELS[field.name]
+
+
+def _group(dissection: Dissection, label: str, fields: list[Field]) -> dict[str, Any]:
+    return {
+        "label": label,
+        "value": _group_value(dissection, label, fields),
+        "start": fields[0].start,
+        "length": sum(field.length for field in fields),
+        "parts": [{**field._asdict(), "value": _value(field), "spoken": _spoken(field)} for field in fields],
+    }
+
+
+def _group_value(dissection: Dissection, label: str, fields: list[Field]) -> str:
+    last = fields[-1]
+    if label == "RSV":
+        return "".join(_value(field) for field in fields)
+    if label == "OP":
+        return f"{_value(last)} {_opcode_name(last)}"
+    if label == "DATA":
+        return in_words(dissection.unmasked, dissection.kind == "Text frame")
+    return _value(last) or "…"
+
+
+def _opcode_name(field: Field) -> str:
+    return field.meaning.partition(":")[0] if field.value in (*KINDS, 0) else "reserved"
+
+
+def _value(field: Field) -> str:
+    match field.value:
+        case None:
+            return ""
+        case bytes(data):
+            return data.hex(" ") if len(data) <= 8 else f"{data[:8].hex(' ')} …"
+        case str(text):
+            return repr(text)
+        case number:
+            return str(number)
+
+
+def _spoken(field: Field) -> str:
+    """Return a field as a screen reader says it inside the name of a byte; nothing for a clear RSV bit."""
+    is_set = bool(field.value)
+    match field.name:
+        case "FIN":
+            return "FIN set" if is_set else "FIN clear"
+        case "RSV1" | "RSV2" | "RSV3":
+            return f"{field.name} set" if is_set else ""
+        case "opcode":
+            return f"{_opcode_name(field)} frame"
+        case "MASK":
+            return "masked" if is_set else "not masked"
+        case "payload_length" | "extended_payload_length":
+            return f"length {_value(field)}"
+        case name:
+            return name.replace("_", " ")
+
+
+def _summary(dissection: Dissection) -> str:
+    return repr(dissection).partition("\n")[0]
+
+
+def diagram(dissection: Dissection, wire: bytes) -> str:
+    """Return RFC 6455's own picture of a frame, 32 bits a row, filled in with the first bytes of this one."""
+    bits = [bit for byte in wire[:DIAGRAM_BYTES] for bit in f"{byte:08b}"]
+    labels = [_label_at(dissection, at) for at in range(len(bits))]
+    lines = [
+        " " + "".join(f"{tens:<20}" for tens in range(4)).rstrip(),
+        " " + " ".join(str(bit % 10) for bit in range(32)),
+    ]
+    for start in range(0, len(bits), 32):
+        row = range(start, min(start + 32, len(bits)))
+        runs = [(label, len(list(run))) for label, run in groupby(row, lambda at: labels[at])]
+        rule = "+" + "+".join("-" * (2 * size - 1) for _, size in runs) + "+"
+        cells = iter(bits[start : start + 32])
+        lines.append(rule)
+        lines.append("|" + "|".join(" ".join(next(cells) for _ in range(size)) for _, size in runs) + "|")
+        lines.append("|" + "|".join(label[: 2 * size - 1].center(2 * size - 1) for label, size in runs) + "|")
+    lines.append(rule if bits else "")
+    if len(wire) > DIAGRAM_BYTES:
+        lines.append(f" … {len(wire) - DIAGRAM_BYTES} more bytes")
+    return "\n".join(lines)
+
+
+def _label_at(dissection: Dissection, bit: int) -> str:
+    for field in _parts(dissection):
+        if field.start <= bit < field.start + field.length:
+            return _label(field)
+    return ""
+
+
+def in_words(payload: bytes, is_text: bool = False) -> str:
+    """Return a payload in a few words: as text where it is some, else its first bytes in hex."""
+    if not is_text and not (payload.isascii() and payload.decode().isprintable()):
+        return payload.hex(" ") if len(payload) <= 8 else f"{payload[:8].hex(' ')} …"
+    text = payload.decode(errors="replace")
+    return repr(text if len(text) <= 40 else text[:39] + "…")
+
+
+def said(frame: Frame | None) -> str:
+    """Return what a frame says in a few words; nothing where it has no payload."""
+    match frame:
+        case None | Frame(data=b""):
+            return ""
+        case Close() if reason := frame.read_reason():
+            return f"{reason.code} {reason.message!r}" if reason.message else str(reason.code)
+        case Frame(data=data):
+            return in_words(data, isinstance(frame, Text))
+
+
+class FrameInspector(View):
+    """Shows a frame as fields, bytes, bits and payload, all linked.
+
+    Args:
+        shown: the bytes of a frame, a traced frame, or a trace to choose from, which may still grow.
+        sender: who sent the bytes; with None no state of the mask is a violation.
+
+    Raises:
+        TypeError: `shown` is none of these.
+    """
+
+    _esm = STATIC / "frame_inspector.js"
+    _css = style("frame_inspector")
+    frame = traitlets.Dict().tag(sync=True)
+    rows: traitlets.List[list[Any]] = traitlets.List().tag(sync=True)
+    selected = traitlets.Int(0).tag(sync=True)
+
+    def __init__(self, shown: bytes | TracedFrame | Trace, sender: Sender | None = None) -> None:
+        self._trace = shown if isinstance(shown, Trace) else None
+        self._frames: list[TracedFrame] = []
+        self._dissection = dissect(b"")
+        self._wire = b""
+        super().__init__()
+        match shown:
+            case Trace():
+                self.refresh()
+                self.live()
+            case TracedFrame(sender=known, wire=wire):
+                self._dissect(wire, known)
+            case _:
+                self._dissect(shown, sender)
+
+    def refresh(self) -> None:
+        """Show the frames that have passed since."""
+        if self._trace is None:
+            return
+        frames = self._trace.frames
+        if len(frames) == len(self._frames):
+            return
+        self._frames = frames
+        first = max(0, len(frames) - ROWS)
+        self.rows = [_row(number, frame) for number, frame in enumerate(frames[first:], first + 1)]
+        if not self.selected:
+            self.selected = 1
+
+    def step(self) -> bool:
+        """Show what is new; a trace may always grow."""
+        self.refresh()
+        return True
+
+    @traitlets.observe("selected")
+    def _choose(self, change: dict[str, Any]) -> None:
+        if 1 <= self.selected <= len(self._frames):
+            frame = self._frames[self.selected - 1]
+            self._dissect(frame.wire, frame.sender)
+
+    def _dissect(self, wire: bytes, sender: Sender | None) -> None:
+        self._dissection = dissect(wire, sender)
+        self._wire = bytes(wire)[: len(wire) - len(self._dissection.rest)]
+        self.frame = dissection_data(self._dissection, self._wire)
+
+    def plain(self) -> str:
+        """Return the table of the frame, or of the frames to choose from, without their times."""
+        if self._trace is None:
+            return repr(self._dissection)
+        rows = [_line(frame) for frame in self._frames]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows) or "no frames yet"
+
+    def html(self) -> str:
+        """Return the list, RFC 6455's picture of a frame filled in, and the table of its fields."""
+        chosen = f"<pre>{escape(self.plain())}</pre>" if self._trace is not None else ""
+        if not self._wire:
+            return chosen
+        picture = escape(diagram(self._dissection, self._wire))
+        return f"{chosen}<pre>{picture}</pre>{self._dissection._repr_html_()}"
+
+
+def _line(frame: TracedFrame) -> tuple[str, str, str, str]:
+    """Return a frame in words that are the same in every run: a ping's payload comes from chance."""
+    what = "" if isinstance(frame.frame, Ping | Pong) else said(frame.frame)
+    return (f"client {ARROWS[frame.sender]} server", frame.kind, what, f"{len(frame.wire)} bytes")
+
+
+def _row(number: int, frame: TracedFrame) -> list[Any]:
+    return [number, f"{frame.time:.3f}", frame.sender, frame.kind, said(frame.frame), len(frame.wire)]
