@@ -80,6 +80,10 @@ class Event(NamedTuple):
     name: str
     detail: str = ""
 
+    def __repr__(self) -> str:
+        whose = "" if self.session is None else f", session {self.session}"
+        return f"Event({self.time:.4f} s{whose}, {self.name}{self.detail and f': {self.detail}'})"
+
 
 class TracedFrame(NamedTuple):
     """A frame that passed.
@@ -171,7 +175,7 @@ class Trace:
         self._zero: float | None = None
         self._sessions = 0
         self._chunks: deque[Entry] = deque()
-        self._size = 0
+        self._room = max_bytes
         self._first = 0
         self._starts: dict[Direction, _Start] = {}
         self._heads: deque[_Head] = deque()
@@ -181,9 +185,10 @@ class Trace:
         self._plain: set[int] = set()
         self._ended: set[int] = set()
         self._prune_at = 1024
-        self._dropped = Dropped()
+        self._dropped_chunks = self._dropped_bytes = self._dropped_heads = self._dropped_events = 0
         self._lock = Lock()
-        self._derived: tuple[tuple[int, ...], _Derived] | None = None
+        self._reading = Lock()
+        self._cutting = _Cutting()
 
     def begin(self, now: float) -> None:
         """Set the zero of the trace's clock; later calls change nothing.
@@ -202,8 +207,8 @@ class Trace:
     def record(self, now: float, session: int, sender: Sender, data: bytes) -> None:
         """Keep bytes that passed after the handshake, by reference."""
         self._chunks.append((now, session, sender, data))
-        self._size += len(data) + OVERHEAD
-        if self._size > self.max_bytes:
+        self._room -= len(data) + OVERHEAD
+        if self._room < 0:
             self._make_room()
 
     def record_head(
@@ -223,7 +228,7 @@ class Trace:
         self._events.append((self._place(), Event(now, session, name, detail)))
         if len(self._events) > MAX_EVENTS:
             self._events.popleft()
-            self._drop(events=1)
+            self._dropped_events += 1
         if name == "closed" and session is not None:
             self._end(session)
 
@@ -246,12 +251,12 @@ class Trace:
     @property
     def frames(self) -> list[TracedFrame]:
         """The frames that passed whole, in the order of their last bytes."""
-        return [frame for _, frame in self._derive().frames]
+        return [cut.frame for cut in self._cut()[0]]
 
     @property
     def unfinished(self) -> list[Chunk]:
         """The bytes at the end of each direction that are no whole frame yet."""
-        return self._derive().unfinished
+        return [chunk for _, chunk in self._cut()[1]]
 
     @property
     def handshakes(self) -> list[Handshake]:
@@ -266,13 +271,13 @@ class Trace:
     @property
     def dropped(self) -> Dropped:
         """What has been let go since the beginning."""
-        return self._dropped
+        return Dropped(self._dropped_chunks, self._dropped_bytes, self._dropped_heads, self._dropped_events)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the trace as JSON lines: one line about the whole, then one for each record."""
         kept = self._snapshot()
         with open(path, "w", encoding="utf-8") as file:
-            for line in _lines(kept, self.max_bytes, self._sessions, self._dropped):
+            for line in _lines(kept, self.max_bytes, self._sessions, self.dropped):
                 file.write(json.dumps(line) + "\n")
 
     @classmethod
@@ -316,10 +321,6 @@ class Trace:
         self._places += 1
         return _Place(self._first + len(self._chunks), self._places)
 
-    def _drop(self, chunks: int = 0, size: int = 0, heads: int = 0, events: int = 0) -> None:
-        was = self._dropped
-        self._dropped = Dropped(was.chunks + chunks, was.bytes + size, was.heads + heads, was.events + events)
-
     def _record_head(self, entries: list[Entry], size: int | None) -> None:
         if not entries:
             return
@@ -329,57 +330,66 @@ class Trace:
         if size is None:
             self._keep_head(_Head(self._place(), time, session, sender, len(data), (), False))
             return
-        if sender == "server" and not data.startswith(b"HTTP/1.1 101"):
-            self._plain.add(session)
         parts, rest = _cut_head(entries, redact(data[:size]))
         joined = len(parts) + len(rest) > len(entries)
         self._keep_head(_Head(self._place(), parts[-1][0], session, sender, size, parts, joined))
         for entry in rest:
             self._keep(entry)
+        if sender == "server" and not data.startswith(b"HTTP/1.1 101"):
+            self._plain.add(session)
+            self._end(session)
 
     def _keep_head(self, head: _Head) -> None:
         self._heads.append(head)
         self._head_size += head.cost
         while self._head_size > MAX_HEADS:
             self._head_size -= self._heads.popleft().cost
-            self._drop(heads=1)
+            self._dropped_heads += 1
 
     def _keep(self, entry: Entry) -> None:
         self._chunks.append(entry)
-        self._size += len(entry[3]) + OVERHEAD
-        if self._size > self.max_bytes:
+        self._room -= len(entry[3]) + OVERHEAD
+        if self._room < 0:
             self._make_room()
 
     def _make_room(self) -> None:
         """Let the oldest chunks go, and the bytes of a chunk that can never fit."""
+        self.begin(self._chunks[0][0])
         with self._lock:
             if len(self._chunks[-1][3]) + OVERHEAD > self.max_bytes:
                 self._leave_gap()
-            while self._size > self.max_bytes:
-                self._forget_oldest()
+            while self._room < 0:
+                entry = self._chunks.popleft()
+                direction, data = (entry[1], entry[2]), entry[3]
+                self._first += 1
+                self._room += OVERHEAD
+                if isinstance(data, _Gap):
+                    self._starts[direction] = data.start
+                    continue
+                self._room += len(data)
+                self._dropped_chunks += 1
+                self._dropped_bytes += len(data)
+                start = self._starts.get(direction)
+                if start is None:
+                    start = self._starts[direction] = _Start()
+                start.pass_over(data)
 
     def _leave_gap(self) -> None:
         """Put a gap in the place of the newest chunk."""
-        entry = self._chunks.pop()
+        entry = self._chunks[-1]
         direction, data = (entry[1], entry[2]), entry[3]
         start = self._starts.get(direction, _Start()).copy()
         for one in self._chunks:
-            if (one[1], one[2]) == direction:
-                start = start.behind(one[3])
-        gap = _Gap(len(data), start.behind(data))
-        self._chunks.append((*entry[:3], gap, *entry[4:]))
-        self._size -= len(data)
-        self._drop(1, len(data))
-
-    def _forget_oldest(self) -> None:
-        entry = self._chunks.popleft()
-        direction, data = (entry[1], entry[2]), entry[3]
-        self._starts[direction] = (self._starts.get(direction) or _Start()).behind(data)
-        self._first += 1
-        self._size -= OVERHEAD
-        if not isinstance(data, _Gap):
-            self._size -= len(data)
-            self._drop(1, len(data))
+            if (one[1], one[2]) != direction:
+                continue
+            if isinstance(one[3], _Gap):
+                start = one[3].start.copy()
+            else:
+                start.pass_over(one[3])
+        self._chunks[-1] = (*entry[:3], _Gap(len(data), start), *entry[4:])
+        self._room += len(data)
+        self._dropped_chunks += 1
+        self._dropped_bytes += len(data)
 
     def _end(self, session: int) -> None:
         """Forget now and then what is remembered of ended sessions of which no chunk is kept."""
@@ -399,15 +409,18 @@ class Trace:
             chunks = list(self._chunks)
             starts = {direction: start.copy() for direction, start in self._starts.items()}
             first, heads, events, plain = self._first, list(self._heads), list(self._events), {*self._plain}
-        zero = self._zero if self._zero is not None else chunks[0][0] if chunks else 0.0
-        return _Kept(zero, first, chunks, starts, heads, events, plain)
+        if chunks:
+            self.begin(chunks[0][0])
+        return _Kept(self._zero or 0.0, first, chunks, starts, heads, events, plain)
 
-    def _derive(self) -> _Derived:
-        """Return the frames, cut anew if something was recorded since the last time."""
-        now = (self._first, len(self._chunks), len(self._heads), self._places)
-        if self._derived is None or self._derived[0] != now:
-            self._derived = (now, _derive(self._snapshot()))
-        return self._derived[1]
+    def _cut(self) -> tuple[list[_Cut], list[tuple[_Order, Chunk]]]:
+        """Return the frames, cut on from where the last reader stopped, and what is not whole yet."""
+        with self._reading:
+            kept = self._snapshot()
+            if not self._cutting.goes_on(kept):
+                self._cutting = _Cutting()
+            self._cutting.go_on(kept)
+            return self._cutting.frames(kept), self._cutting.unfinished(kept)
 
     def _restore(self, record: dict[str, Any]) -> None:
         """Take one line of a file."""
@@ -415,7 +428,7 @@ class Trace:
             case {"trace": 1, "sessions": sessions, "dropped": dropped, "starts": starts, "plain": plain}:
                 self._zero = 0.0
                 self._sessions = sessions
-                self._dropped = Dropped(*dropped)
+                self._dropped_chunks, self._dropped_bytes, self._dropped_heads, self._dropped_events = dropped
                 self._plain = set(plain)
                 self._starts = {(session, sender): _read_start(start) for session, sender, *start in starts}
             case {"event": name, "time": time, "session": session, "detail": detail}:
@@ -426,7 +439,7 @@ class Trace:
             case {"time": _, "session": session, "sender": sender}:
                 entry = _read_entry(record, session, sender)
                 self._chunks.append(entry)
-                self._size += OVERHEAD + (0 if isinstance(entry[3], _Gap) else len(entry[3]))
+                self._room -= OVERHEAD + (0 if isinstance(entry[3], _Gap) else len(entry[3]))
             case _:
                 raise ValueError(f"unknown keys {sorted(record)}")
 
@@ -441,14 +454,18 @@ class Trace:
         if not sizes and not kept.events:
             return "Trace: nothing has passed yet"
         parts = [_count(len(sessions), "session"), _count(len(self.frames), "frame"), _bytes(sum(sizes))]
-        if self._dropped.chunks:
-            parts.append(f"{_count(self._dropped.chunks, 'chunk')} of {_bytes(self._dropped.bytes)} not kept")
+        if self._dropped_chunks:
+            parts.append(f"{_count(self._dropped_chunks, 'chunk')} of {_bytes(self._dropped_bytes)} not kept")
         return f"Trace: {', '.join(parts)}"
 
     def _rows(self) -> list[_Row]:
         """Return what a table shows, in the order of time, with one line for the middle of a long one."""
         kept = self._snapshot()
-        items = sorted([*self._derive().items, *_notes(kept)], key=_by_order)
+        frames, unfinished = self._cut()
+        items: list[_Item] = [(cut.order, cut.frame) for cut in frames]
+        items += [(order, _unfinished_row(chunk)) for order, chunk in unfinished]
+        items += [*_notes(kept), *_unframed(kept)]
+        items.sort(key=_by_order)
         between = len(items) - 2 * EDGE
         if between < 2:
             return [_row(item) for _, item in items]
@@ -478,6 +495,14 @@ class WireTrace(Trace):
         else:
             self._collect_head((session, sender), entry)
 
+    def _snapshot(self) -> _Kept:
+        kept = super()._snapshot()
+        for (session, sender), entries in self._open_heads.items():
+            place = _Place(kept.first + len(kept.chunks), self._places)
+            length = sum(len(entry[3]) for entry in entries)
+            kept.heads.append(_Head(place, entries[-1][0], session, sender, length, (), False))
+        return kept
+
     def _collect_head(self, direction: Direction, entry: Entry) -> None:
         entries = self._open_heads.setdefault(direction, [])
         entries.append(entry)
@@ -506,26 +531,25 @@ class _Start:
     def copy(self) -> _Start:
         return _Start(self.skip, self.head, self.message)
 
-    def behind(self, data: bytes | _Gap) -> _Start:
-        """Go on behind a chunk."""
-        if isinstance(data, _Gap):
-            return data.start.copy()
+    def pass_over(self, data: bytes) -> None:
+        """Go on behind a chunk, looking at lengths only."""
         if self.head:
             data = self.head + data
         at, end, message = self.skip, len(data), self.message
         while at + 2 <= end:
             first, second = data[at], data[at + 1]
             length = second & LENGTH
-            if length > 125:
-                header = read_header(data, at)
-                if header is None:
-                    break
+            if length < 126:
+                at += length + (6 if second & MASK else 2)
+            elif header := read_header(data, at):
                 at += header.size + header.length
             else:
-                at += length + (6 if second & MASK else 2)
-            message = _message_behind(first, message)
-        self.skip, self.head, self.message = max(0, at - end), data[at:], message
-        return self
+                break
+            if message or not first & FIN:
+                message = _message_behind(first, message)
+        self.skip = at - end if at > end else 0
+        self.head = data[at:]
+        self.message = message
 
 
 class _Gap(NamedTuple):
@@ -593,15 +617,16 @@ _Order = tuple[float, int, int, int]
 _Item = tuple[_Order, TracedFrame | Event | _Row]
 
 
-class _Derived(NamedTuple):
-    """What was cut from the chunks."""
+class _Cut(NamedTuple):
+    """A frame, the number of the chunk in which it starts, and the chunk that completed it."""
 
-    frames: list[tuple[_Order, TracedFrame]]
-    unfinished: list[Chunk]
-    items: list[_Item]
+    order: _Order
+    start: int
+    entry: Entry
+    frame: TracedFrame
 
 
-def _by_order(item: tuple[_Order, object]) -> _Order:
+def _by_order(item: tuple[_Order, Any] | _Cut) -> _Order:
     return item[0]
 
 
@@ -619,7 +644,7 @@ SECRET_HEADERS = re.compile(
     rb"^(?:(?:set-)?cookie|(?:proxy-)?authorization)[ \t]*:(.*(?:\r?\n[ \t].*)*)",
     re.IGNORECASE | re.MULTILINE,
 )
-QUERY = re.compile(rb"\A[^ \r\n]+ [^?\r\n]*\?(.*) HTTP/")
+QUERY = re.compile(rb"\A(?!HTTP/)[^ \r\n]+ [^?\r\n]*\?(.*) HTTP/")
 
 
 def redact(head: bytes) -> bytes:
@@ -734,17 +759,20 @@ class _Cutter:
         self._parts = [start.head]
         self._have = len(start.head)
         self._need = 2
-        self._is_cut_off = bool(start.head)
+        self.since = -1 if start.head else 0
+        self.order: _Order = (0.0, 0, 0, 0)
 
     @property
     def rest(self) -> bytes:
-        """The bytes of a frame that is not whole yet, if its beginning is kept."""
-        return b"" if self._is_cut_off else b"".join(self._parts)
+        """The bytes of a frame that is not whole yet; `since` is the number of its first chunk."""
+        return b"".join(self._parts)
 
-    def feed(self, data: bytes) -> Iterator[tuple[bytes, Frame | None]]:
-        """Yield the frames that end in this piece: on the wire, and unmasked."""
+    def feed(self, number: int, data: bytes) -> Iterator[tuple[int, bytes, Frame | None]]:
+        """Yield the frames that end in chunk `number`: where they start, on the wire, and unmasked."""
         skipped = min(self._skip, len(data))
         self._skip -= skipped
+        if not self._have:
+            self.since = number
         self._parts.append(data[skipped:])
         self._have += len(data) - skipped
         if self._have < self._need:
@@ -755,10 +783,8 @@ class _Cutter:
             if end > len(data):
                 break
             frame = self._frame(data[at], header.masking_key, data[at + header.size : end])
-            if not self._is_cut_off:
-                yield data[at:end], frame
-            self._is_cut_off = False
-            at = end
+            yield self.since, data[at:end], frame
+            self.since, at = number, end
         self._parts = [data[at:]]
         self._have = len(data) - at
         self._need = header.size + header.length if header else self._have + 1
@@ -769,37 +795,72 @@ class _Cutter:
         return decode(first, mask(key, payload) if key else payload, kind) if kind else None
 
 
-def _derive(kept: _Kept) -> _Derived:
-    """Cut all directions into frames."""
-    cutters: dict[Direction, tuple[_Cutter, _Order]] = {}
-    derived = _Derived([], [], [])
-    for number, entry in enumerate(kept.chunks, kept.first):
+class _Cutting:
+    """The frames cut so far, so that a reader who comes back finds the work done."""
+
+    def __init__(self) -> None:
+        self._next: int | None = None
+        self._cutters: dict[Direction, _Cutter] = {}
+        self._cuts: list[_Cut] = []
+        self._plain: set[int] = set()
+
+    def goes_on(self, kept: _Kept) -> bool:
+        """Tell whether what was cut is still true: no chunk was missed, no session turned out plain."""
+        turned = kept.plain - self._plain
+        return (
+            self._next is not None
+            and kept.first <= self._next
+            and not any(session in turned for session, _ in self._cutters)
+        )
+
+    def go_on(self, kept: _Kept) -> None:
+        """Cut what is new, and forget the frames that do not start in a chunk that is kept."""
+        begin = kept.first if self._next is None else self._next
+        in_order = True
+        for number, entry in enumerate(kept.chunks[begin - kept.first :], begin):
+            if entry[1] in kept.plain:
+                continue
+            for cut in self._feed(number, entry, kept):
+                in_order = in_order and (not self._cuts or self._cuts[-1].order <= cut.order)
+                self._cuts.append(cut)
+        if not in_order:
+            self._cuts.sort(key=_by_order)
+        self._cuts = [cut for cut in self._cuts if cut.start >= kept.first]
+        self._cutters = {
+            direction: cutter for direction, cutter in self._cutters.items() if cutter.order[1] >= kept.first
+        }
+        self._next = kept.first + len(kept.chunks)
+        self._plain = kept.plain
+
+    def frames(self, kept: _Kept) -> list[_Cut]:
+        """Return the frames; those of a wire with the time of their arrival as it is known now."""
+        if not any(len(cut.entry) > 4 for cut in self._cuts[:1]):
+            return self._cuts
+        return [
+            cut._replace(frame=cut.frame._replace(received=_received(cut.entry, kept.zero)))
+            for cut in self._cuts
+        ]
+
+    def unfinished(self, kept: _Kept) -> list[tuple[_Order, Chunk]]:
+        return [
+            (cutter.order, Chunk(cutter.order[0] - kept.zero, session, sender, cutter.rest))
+            for (session, sender), cutter in self._cutters.items()
+            if cutter.since >= kept.first and cutter.rest
+        ]
+
+    def _feed(self, number: int, entry: Entry, kept: _Kept) -> Iterator[_Cut]:
         time, session, sender, data = entry[:4]
-        order, direction = _recorded(time, number), (session, sender)
+        direction, order = (session, sender), _recorded(time, number)
         if isinstance(data, _Gap):
-            derived.items.append((order, _gap_row(entry, kept.zero)))
-            cutters[direction] = (_Cutter(data.start), order)
-        elif session in kept.plain:
-            derived.items.append((order, _body_row(entry, kept.zero)))
-        else:
-            cutter = (
-                cutters[direction][0]
-                if direction in cutters
-                else _Cutter(kept.starts.get(direction, _Start()))
-            )
-            cutters[direction] = (cutter, order)
-            received = _received(entry, kept.zero)
-            for wire, frame in cutter.feed(data):
-                traced = TracedFrame(time - kept.zero, session, sender, wire, frame, None, received)
-                derived.frames.append((order, traced))
-    derived.frames.sort(key=_by_order)
-    derived.items.extend(derived.frames)
-    for (session, sender), (cutter, order) in cutters.items():
-        if cutter.rest:
-            chunk = Chunk(order[0] - kept.zero, session, sender, cutter.rest)
-            derived.unfinished.append(chunk)
-            derived.items.append((order, _unfinished_row(chunk)))
-    return derived
+            self._cutters[direction] = _Cutter(data.start)
+            return
+        cutter = self._cutters.get(direction)
+        if cutter is None:
+            cutter = self._cutters[direction] = _Cutter(kept.starts.get(direction, _Start()))
+        cutter.order = order
+        for start, wire, frame in cutter.feed(number, data):
+            traced = TracedFrame(time - kept.zero, session, sender, wire, frame)
+            yield _Cut(order, start, entry, traced)
 
 
 def _notes(kept: _Kept) -> Iterator[_Item]:
@@ -814,16 +875,18 @@ def _notes(kept: _Kept) -> Iterator[_Item]:
         yield _noted(head.time, head.place), row
 
 
-def _gap_row(entry: Entry, zero: float) -> _Row:
-    time, session, sender, gap = entry[:4]
-    return _Row(
-        time - zero, _received(entry, zero), session, sender, "not kept", gap.length, "larger than max_bytes"
-    )
-
-
-def _body_row(entry: Entry, zero: float) -> _Row:
-    time, session, sender, data = entry[:4]
-    return _Row(time - zero, _received(entry, zero), session, sender, "body", len(data), _text_or_hex(data))
+def _unframed(kept: _Kept) -> Iterator[_Item]:
+    """Yield the chunks in which no frames are: bodies of HTTP, and those too large for the trace."""
+    for number, entry in enumerate(kept.chunks, kept.first):
+        time, session, sender, data = entry[:4]
+        row = _Row(time - kept.zero, _received(entry, kept.zero), session, sender)
+        if isinstance(data, _Gap):
+            row = row._replace(what="not kept", size=data.length, payload="larger than max_bytes")
+        elif session in kept.plain:
+            row = row._replace(what="body", size=len(data), payload=_text_or_hex(data))
+        else:
+            continue
+        yield _recorded(time, number), row
 
 
 def _unfinished_row(chunk: Chunk) -> _Row:
@@ -854,8 +917,7 @@ def _payload(traced: TracedFrame) -> str:
     """Return the payload as people read it."""
     match traced.frame:
         case None:
-            header = read_header(traced.wire)
-            return _hex(traced.wire[header.size :]) if header else ""
+            return _hex(_unmasked(traced.wire))
         case Text() as frame if not frame.rsv1:
             return _quoted(frame.data.decode(errors="replace"))
         case Close() as frame:
@@ -864,6 +926,14 @@ def _payload(traced: TracedFrame) -> str:
             return _text_or_hex(frame.data)
         case frame:
             return _hex(frame.data)
+
+
+def _unmasked(wire: bytes) -> bytes:
+    """Return the payload of a whole frame."""
+    header = read_header(wire)
+    assert header is not None
+    payload = wire[header.size :]
+    return mask(header.masking_key, payload) if header.masking_key else payload
 
 
 def _close_reason(frame: Close) -> str:

@@ -1,0 +1,498 @@
+"""The trace: chunks kept as they passed, frames whatever the chunks, bounds, secrets, prints, files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wslearn.codec import encode
+from wslearn.frames import Binary, Close, CloseCode, CloseReason, Frame, Ping, Pong, Text
+from wslearn.trace import Dropped, Handshake, Sender, Trace, WireTrace, redact
+
+KEY = bytes.fromhex("37fa213d")
+HELLO = bytes.fromhex("818537fa213d7f9f4d5158")
+REQUEST = b"GET /echo HTTP/1.1\r\nHost: server\r\n\r\n"
+RESPONSE = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n"
+
+
+def continuation(data: bytes, fin: bool = True) -> Frame:
+    frame = Binary(data, fin)
+    frame.opcode = 0
+    return frame
+
+
+def recorded(*chunks: bytes, max_bytes: int = 2**20, sender: Sender = "client") -> Trace:
+    """Return the trace of one session in which a chunk passed each second."""
+    trace = Trace(max_bytes)
+    trace.begin(0.0)
+    for time, data in enumerate(chunks):
+        trace.record(time, 1, sender, data)
+    return trace
+
+
+def cut(data: bytes, borders: Iterable[int]) -> list[bytes]:
+    """Cut bytes into chunks at the borders."""
+    at = sorted({0, len(data), *(border % (len(data) + 1) for border in borders)})
+    return [data[begin:end] for begin, end in pairwise(at)]
+
+
+def conversation() -> Trace:
+    """Return a trace in which there is one of nearly everything."""
+    trace = Trace()
+    trace.begin(100.0)
+    session = trace.number()
+    trace.record_head(session, "client", [(100.0, REQUEST)], len(REQUEST))
+    welcome = RESPONSE + encode(Text("Please enter your name"))
+    trace.record_head(session, "server", [(100.25, welcome)], len(RESPONSE))
+    trace.event(100.25, session, "opened", "/echo")
+    trace.record(100.5, session, "client", HELLO + encode(Ping(b"\x00"), KEY))
+    trace.record(100.75, session, "server", encode(Binary(bytes(range(30)))))
+    trace.event(101.0, None, "option changed", "timeout: 15 → 1")
+    trace.record(101.0, session, "client", encode(Close(CloseReason(1000, "bye")), KEY))
+    trace.event(101.5, session, "closed", "1000")
+    return trace
+
+
+def test_a_chunk_is_kept_by_reference_with_its_time_since_the_beginning() -> None:
+    trace = Trace()
+    trace.begin(100.0)
+    trace.begin(200.0)
+    trace.record(100.5, 1, "client", HELLO)
+    (chunk,) = trace.chunks
+    assert chunk == (0.5, 1, "client", HELLO)
+    assert chunk.data is HELLO
+
+
+def test_the_first_chunk_is_the_zero_where_nobody_said_one() -> None:
+    trace = Trace()
+    trace.record(100.0, 1, "client", HELLO)
+    assert trace.chunks[0].time == 0
+
+
+def test_sessions_are_numbered_from_1() -> None:
+    trace = Trace()
+    assert [trace.number(), trace.number()] == [1, 2]
+
+
+def test_chunks_stand_in_the_order_of_time_and_heads_in_their_place() -> None:
+    trace = Trace()
+    trace.record(1.0, 1, "client", HELLO)
+    trace.record_head(2, "client", [(0.5, REQUEST[:9]), (1.0, REQUEST[9:])], len(REQUEST))
+    trace.record(1.0, 1, "server", HELLO)
+    assert [(chunk.time, chunk.session, chunk.sender) for chunk in trace.chunks] == [
+        (0.0, 2, "client"),
+        (0.5, 1, "client"),
+        (0.5, 2, "client"),
+        (0.5, 1, "server"),
+    ]
+
+
+def test_a_frame_is_unmasked_and_has_the_time_of_the_chunk_that_completed_it() -> None:
+    trace = recorded(HELLO[:3], HELLO[3:10], HELLO[10:])
+    (frame,) = trace.frames
+    assert frame == (2.0, 1, "client", HELLO, Text("Hello"), None, None)
+    assert frame.opcode == 1
+
+
+def test_directions_and_sessions_are_cut_apart_from_each_other() -> None:
+    trace = Trace()
+    for at in range(len(HELLO)):
+        for session in (1, 2):
+            trace.record(at, session, "client", HELLO[at : at + 1])
+            trace.record(at, session, "server", HELLO[at : at + 1])
+    assert [(frame.session, frame.sender) for frame in trace.frames] == [
+        (1, "client"),
+        (1, "server"),
+        (2, "client"),
+        (2, "server"),
+    ]
+
+
+def test_a_continuation_has_the_class_of_its_message_and_the_opcode_0() -> None:
+    text = [Text("a", fin=False), Ping(b"p"), continuation(b"b", fin=False), continuation(b"c")]
+    trace = recorded(b"".join(encode(frame, KEY) for frame in [*text, Binary(b"d")]))
+    assert [type(frame.frame) for frame in trace.frames] == [Text, Ping, Text, Text, Binary]
+    assert [frame.opcode for frame in trace.frames] == [1, 9, 0, 0, 2]
+    assert [frame.kind for frame in trace.frames] == [
+        "Text, first fragment",
+        "Ping",
+        "Text, fragment",
+        "Text, last fragment",
+        "Binary",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("wire", "kind", "frame"),
+    [
+        (b"\x83\x01a", "opcode 3", None),
+        (b"\x80\x01a", "Continuation, last fragment", None),
+        (b"\x09\x00", "Ping, FIN 0", Ping(fin=False)),
+        (b"\xf1\x00", "Text, RSV1, RSV2, RSV3", Text(rsv1=True, rsv2=True, rsv3=True)),
+        (b"\x88\x01a", "Close", Close(b"a")),
+        (b"\x81\x01\xff", "Text", Text(b"\xff")),
+        (b"\x82\x7f" + bytes(7) + b"\x01a", "Binary", Binary(b"a")),
+    ],
+)
+def test_a_malformed_frame_is_shown(wire: bytes, kind: str, frame: Frame | None) -> None:
+    (found,) = recorded(wire).frames
+    assert (found.wire, found.kind, found.frame) == (wire, kind, frame)
+
+
+def test_a_ping_that_is_too_long_is_shown() -> None:
+    (found,) = recorded(b"\x89\x7e\x00\x7e" + bytes(126)).frames
+    assert isinstance(found.frame, Ping)
+    assert len(found.frame.data) == 126
+
+
+def test_bytes_that_are_no_whole_frame_are_unfinished() -> None:
+    trace = recorded(HELLO + b"\x82\x7f" + b"\xff" * 8, b"abc")
+    assert trace.unfinished == [(1.0, 1, "client", b"\x82\x7f" + b"\xff" * 8 + b"abc")]
+    assert len(trace.frames) == 1
+
+
+frames = st.one_of(
+    st.builds(Text, st.text(max_size=300), fin=st.booleans()),
+    st.builds(Binary, st.binary(max_size=140), fin=st.booleans()),
+    st.builds(continuation, st.binary(max_size=10), fin=st.booleans()),
+    st.builds(Ping, st.binary(max_size=125)),
+    st.builds(Pong),
+    st.builds(Close, st.sampled_from([None, CloseReason(1000, "bye")])),
+)
+wires = st.lists(st.tuples(frames, st.sampled_from([None, KEY])).map(lambda sent: encode(*sent)), max_size=12)
+borders = st.lists(st.integers(min_value=0), max_size=30)
+
+
+@given(wires, borders)
+def test_frames_do_not_depend_on_the_borders_of_chunks(sent: list[bytes], at: list[int]) -> None:
+    whole = recorded(b"".join(sent))
+    pieces = recorded(*cut(b"".join(sent), at))
+    assert [frame.wire for frame in pieces.frames] == sent
+    assert [frame.frame for frame in pieces.frames] == [frame.frame for frame in whole.frames]
+
+
+@settings(max_examples=30)
+@given(wires, borders)
+def test_a_reader_who_comes_back_sees_what_a_new_one_sees(sent: list[bytes], at: list[int]) -> None:
+    trace, chunks = Trace(max_bytes=700), cut(b"".join(sent), at)
+    for time, chunk in enumerate(chunks):
+        trace.record(time, 1, "client", chunk)
+        assert trace.frames == recorded(*chunks[: time + 1], max_bytes=700).frames
+
+
+@given(wires, borders, st.integers(min_value=200, max_value=2000))
+def test_a_full_trace_knows_where_the_frames_of_its_chunks_begin(
+    sent: list[bytes], at: list[int], max_bytes: int
+) -> None:
+    chunks = [chunk for chunk in cut(b"".join(sent), at) if chunk]
+    trace = recorded(*chunks, max_bytes=max_bytes)
+    if any(len(chunk) + 128 > max_bytes for chunk in chunks):
+        return
+    gone = len(b"".join(sent)) - sum(len(chunk.data) for chunk in trace.chunks)
+    whole = recorded(*chunks).frames
+    starts = [len(b"".join(sent[:n])) for n in range(len(sent))]
+    kept = [frame for frame, start in zip(whole, starts, strict=True) if start >= gone]
+    assert [frame.wire for frame in trace.frames] == [frame.wire for frame in kept]
+    assert [type(frame.frame) for frame in trace.frames] == [type(frame.frame) for frame in kept]
+    assert trace.dropped == (len(chunks) - len(trace.chunks), gone, 0, 0)
+
+
+def test_exactly_max_bytes_are_kept_and_one_byte_more_lets_the_oldest_go() -> None:
+    chunks = [b"\x81\x01a", b"\x81\x01b", b"\x81\x01c"]
+    assert [chunk.data for chunk in recorded(*chunks, max_bytes=3 * 131).chunks] == chunks
+    fewer = recorded(*chunks, max_bytes=3 * 131 - 1)
+    assert [chunk.data for chunk in fewer.chunks] == chunks[1:]
+    assert fewer.dropped == Dropped(chunks=1, bytes=3)
+
+
+def test_a_chunk_larger_than_the_trace_is_counted_and_the_others_stay() -> None:
+    large = encode(Binary(bytes(1000)))
+    trace = recorded(HELLO + large[:7], large[7:] + HELLO[:4], HELLO[4:] + HELLO, max_bytes=600)
+    assert [chunk.time for chunk in trace.chunks] == [0.0, 2.0]
+    assert [frame.time for frame in trace.frames] == [0.0, 2.0]
+    assert trace.dropped == Dropped(chunks=1, bytes=len(large) - 7 + 4)
+
+
+def test_frames_behind_a_gap_stay_right_when_the_gap_goes() -> None:
+    trace = Trace(max_bytes=600)
+    trace.record(0, 1, "client", bytes.fromhex("017e03e8") + bytes(700))
+    for time in range(1, 7):
+        trace.record(time, 1, "client", bytes(50))
+    trace.record(7, 1, "client", encode(continuation(b"b")))
+    assert [frame.kind for frame in trace.frames] == ["Text, last fragment"]
+
+
+@pytest.mark.parametrize("max_bytes", [0, -1, True, 1.5, "8"])
+def test_a_bound_that_is_no_number_of_bytes_is_refused(max_bytes: object) -> None:
+    with pytest.raises((ValueError, TypeError), match=rf"max_bytes is {max_bytes!r}: "):
+        Trace(max_bytes)  # type: ignore[arg-type]
+
+
+def test_ended_sessions_leave_nothing_behind() -> None:
+    trace = Trace(max_bytes=1000)
+    for session in range(5000):
+        trace.record(session, session, "client", HELLO)
+        trace.event(session, session, "closed")
+    assert len(trace._starts) < 3000
+    assert len(trace._ended) < 3000
+
+
+def test_events_stand_in_the_order_of_time_and_the_oldest_go() -> None:
+    trace = Trace()
+    for time in range(5000):
+        trace.event(float(time), None, "option changed", str(time))
+    assert [event.time for event in trace.events] == [float(time) for time in range(904, 5000)]
+    assert trace.dropped == Dropped(events=904)
+
+
+def test_a_handshake_has_both_heads() -> None:
+    assert conversation().handshakes == [Handshake(0.0, 1, REQUEST, RESPONSE, len(REQUEST), len(RESPONSE))]
+
+
+def test_bytes_behind_a_head_are_of_the_same_chunk_and_are_frames() -> None:
+    trace = conversation()
+    assert trace.chunks[1].data == RESPONSE + encode(Text("Please enter your name"))
+    assert trace.frames[0].frame == Text("Please enter your name")
+
+
+def test_of_a_head_that_never_completed_only_the_length_is_kept() -> None:
+    trace = Trace()
+    trace.record_head(1, "client", [(0.0, b"GET / HTTP/1.1\r\nCook"), (1.0, b"ie: secret")], None)
+    assert trace.chunks == []
+    assert trace.handshakes == [Handshake(1.0, 1, b"", b"", 30, 0)]
+    assert "30  not kept: incomplete, or not HTTP" in repr(trace)
+
+
+def test_the_body_of_a_refusal_is_no_frame() -> None:
+    trace = Trace()
+    refusal = b"HTTP/1.1 404 Not Found\r\nContent-Length: 7\r\n\r\n"
+    trace.record_head(1, "client", [(0.0, REQUEST)], len(REQUEST))
+    trace.record_head(1, "server", [(0.5, refusal + b"no path")], len(refusal))
+    assert trace.frames == []
+    assert trace.chunks[1].data == refusal + b"no path"
+    assert repr(trace).splitlines()[-1] == "0.5000        1  server → client  body          7  'no path'"
+
+
+def test_the_oldest_handshakes_go_and_are_counted() -> None:
+    trace = Trace()
+    for session in range(1, 102):
+        head = b"GET /%03d HTTP/1.1\r\nHost: server\r\nX: %s\r\n\r\n" % (session, bytes(600))
+        trace.record_head(session, "client", [(session, head)], len(head))
+    assert trace.dropped.heads == 101 - len(trace.handshakes)
+    assert sum(handshake.request_length + 128 for handshake in trace.handshakes) <= 64 * 1024
+    assert trace.handshakes[-1].session == 101
+
+
+@pytest.mark.parametrize(
+    ("line", "starred"),
+    [
+        (b"GET /a?token=abc&b=&c HTTP/1.1", b"GET /a?token=***&b=&c HTTP/1.1"),
+        (b"GET /a?b=c=d;e=f g HTTP/1.1", b"GET /a?b=********* HTTP/1.1"),
+        (b"HTTP/1.1 400 ?a=b HTTP/1.1", b"HTTP/1.1 400 ?a=b HTTP/1.1"),
+    ],
+)
+def test_the_values_of_a_query_are_starred(line: bytes, starred: bytes) -> None:
+    rest = b"\r\nReferer: /?a=b HTTP/1.1\r\n\r\n"
+    assert redact(line + rest) == starred + rest
+
+
+@pytest.mark.parametrize(
+    ("lines", "starred"),
+    [
+        (b"cOOkie: a=b; c=d ", b"cOOkie: ******** "),
+        (b"Cookie:a\r\n\tb c\r\nX: d", b"Cookie:*\r\n\t***\r\nX: d"),
+        (b"Set-Cookie: a\r\nSet-Cookie: b", b"Set-Cookie: *\r\nSet-Cookie: *"),
+        (b"Authorization: Basic YQ==", b"Authorization: **********"),
+        (b"proxy-authorization : a", b"proxy-authorization : *"),
+        (b"Cookie:", b"Cookie:"),
+        (b"X-Cookie: a\r\nCookies: b", b"X-Cookie: a\r\nCookies: b"),
+    ],
+)
+def test_secrets_in_headers_are_starred_in_equal_length(lines: bytes, starred: bytes) -> None:
+    assert (
+        redact(b"GET / HTTP/1.1\r\n" + lines + b"\r\n\r\n") == b"GET / HTTP/1.1\r\n" + starred + b"\r\n\r\n"
+    )
+
+
+@given(borders)
+def test_secrets_are_starred_across_chunks(at: list[int]) -> None:
+    head = b"GET /?key=secret HTTP/1.1\r\nCookie: secret\r\n secret\r\nauthorization: secret\r\n\r\n"
+    chunks = cut(head + HELLO, at)
+    trace = Trace()
+    trace.record_head(1, "client", [(time, data) for time, data in enumerate(chunks)], len(head))
+    assert [len(chunk.data) for chunk in trace.chunks] == [len(chunk) for chunk in chunks]
+    assert b"".join(chunk.data for chunk in trace.chunks) == head.replace(b"secret", b"******") + HELLO
+    assert b"secret" not in trace.handshakes[0].request
+    assert [frame.frame for frame in trace.frames] == [Text("Hello")]
+
+
+def test_an_empty_trace_prints_a_line() -> None:
+    assert repr(Trace()) == "Trace: nothing has passed yet"
+    assert Trace()._repr_html_() == (
+        '<table><caption style="text-align:left">Trace: nothing has passed yet</caption></table>'
+    )
+
+
+def test_a_trace_prints_as_a_table() -> None:
+    assert repr(conversation()).splitlines() == [
+        "Trace: 1 session, 5 frames, 177 bytes",
+        "time/s  session  direction        what            bytes  payload",
+        "0.0000        1  client → server  request            36  GET /echo HTTP/1.1",
+        "0.2500        1  server → client  response           56  HTTP/1.1 101 Switching Protocols",
+        "0.2500        1  server → client  Text               24  'Please enter your name'",
+        "0.2500        1                   opened                 /echo",
+        "0.5000        1  client → server  Text               11  'Hello'",
+        "0.5000        1  client → server  Ping                7  00",
+        "0.7500        1  server → client  Binary             32  00 01 02 03 04 05 06 07 08 09"
+        " 0a 0b 0c 0d 0e 0f 10 11 12 13 … 30 bytes",
+        "1.0000                            option changed         timeout: 15 → 1",
+        "1.0000        1  client → server  Close              11  1000 normal closure 'bye'",
+        "1.5000        1                   closed                 1000",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("wire", "payload"),
+    [
+        (encode(Text("é" * 61)), f"'{'é' * 60}' … 61 characters"),
+        (encode(Text("a\n\u202eb")), r"'a\n\u202eb'"),
+        (encode(Text("é".encode()[:1], fin=False)), "'�'"),
+        (encode(Text("compressed", rsv1=True)), "63 6f 6d 70 72 65 73 73 65 64"),
+        (encode(Ping(b"[ping 00 ping]")), "'[ping 00 ping]'"),
+        (encode(Close()), "no code"),
+        (encode(Close(b"a")), "61"),
+        (encode(Close(CloseReason(4001))), "4001"),
+        (encode(Close(CloseReason(CloseCode.GOING_AWAY))), "1001 going away"),
+        (b"\x83\x81\x37\xfa\x21\x3d\x56", "61"),
+        (b"\x81\x05a", "of 7 bytes: 81 05 61"),
+        (b"\x81", "of a header: 81"),
+    ],
+)
+def test_a_payload_prints_as_people_read_it(wire: bytes, payload: str) -> None:
+    assert repr(recorded(wire)).endswith(f"  {payload}")
+
+
+def test_a_long_table_shows_its_beginning_and_its_end() -> None:
+    assert len(repr(recorded(*[HELLO] * 41)).splitlines()) == 2 + 41
+    lines = repr(recorded(*[HELLO] * 42)).splitlines()
+    assert len(lines) == 2 + 41
+    assert lines[22].strip() == "… 2 rows between …"
+    assert "<td" in recorded(*[HELLO] * 42)._repr_html_()
+
+
+def test_a_full_trace_says_what_it_let_go() -> None:
+    trace = recorded(HELLO, HELLO, encode(Binary(bytes(300))), max_bytes=300)
+    assert repr(trace).splitlines() == [
+        "Trace: 1 session, 1 frame, 11 bytes, 2 chunks of 315 bytes not kept",
+        "time/s  session  direction        what      bytes  payload",
+        "1.0000        1  client → server  Text         11  'Hello'",
+        "2.0000        1  client → server  not kept    304  larger than max_bytes",
+    ]
+
+
+def test_html_is_the_same_table_and_escapes_what_came_over_the_wire() -> None:
+    html = recorded(encode(Text("<script>&")))._repr_html_()
+    assert html == recorded(encode(Text("<script>&")))._repr_html_()
+    assert "<caption" in html
+    assert '<th scope="col">time/s</th>' in html
+    assert "&#x27;&lt;script&gt;&amp;&#x27;</td>" in html
+    assert "<script" not in html
+
+
+def test_what_a_trace_holds_prints_on_one_line() -> None:
+    trace = conversation()
+    assert repr(trace.chunks[2]) == (
+        "Chunk(0.5000 s, session 1, client → server, 18 bytes: "
+        "81 85 37 fa 21 3d 7f 9f 4d 51 58 89 81 37 fa 21 3d 37)"
+    )
+    assert repr(trace.events[0]) == "Event(0.2500 s, session 1, opened: /echo)"
+    assert repr(trace.events[1]) == "Event(1.0000 s, option changed: timeout: 15 → 1)"
+    assert (
+        repr(trace.frames[1]) == "TracedFrame(0.5000 s, session 1, client → server, 11 bytes, Text('Hello'))"
+    )
+    assert repr(trace.handshakes[0]) == (
+        "Handshake(0.0000 s, session 1, 'GET /echo HTTP/1.1', 'HTTP/1.1 101 Switching Protocols')"
+    )
+    assert repr(trace.dropped) == "Dropped(chunks=0, bytes=0, heads=0, events=0)"
+
+
+def full_trace() -> Trace:
+    return recorded(HELLO + HELLO[:5], HELLO[5:], bytes(300), HELLO, max_bytes=400)
+
+
+@pytest.mark.parametrize("trace", [Trace(), conversation(), full_trace()], ids=["empty", "whole", "full"])
+def test_a_saved_trace_is_loaded_as_it_was(trace: Trace, tmp_path: Path) -> None:
+    trace.save(tmp_path / "trace.jsonl")
+    loaded = Trace.load(tmp_path / "trace.jsonl")
+    assert loaded == trace
+    assert repr(loaded) == repr(trace)
+    assert loaded.number() == trace.number()
+
+
+def test_each_line_of_a_file_is_json(tmp_path: Path) -> None:
+    conversation().save(tmp_path / "trace.jsonl")
+    lines = [json.loads(line) for line in (tmp_path / "trace.jsonl").read_text().splitlines()]
+    assert lines[0]["trace"] == 1
+    assert lines[5] == {"session": 1, "sender": "client", "time": 0.5, "data": HELLO.hex() + "898137fa213d37"}
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [("", "an empty file"), ("{}", "line 1"), ("no", "line 1"), ('{"max_bytes": 1}', "line 1")],
+)
+def test_a_file_that_is_no_trace_is_refused_with_the_line(text: str, place: str, tmp_path: Path) -> None:
+    (tmp_path / "trace.jsonl").write_text(text)
+    with pytest.raises(ValueError, match=place):
+        Trace.load(tmp_path / "trace.jsonl")
+
+
+class Segment:
+    """Bytes on a wire of a test."""
+
+    def __init__(self, data: bytes, sent: float, received: float | None = None) -> None:
+        self.data = data
+        self.sent = sent
+        self.received = received
+
+
+def test_a_wire_finds_its_heads_and_has_both_times(tmp_path: Path) -> None:
+    trace = WireTrace()
+    trace.begin(0.0)
+    lost = Segment(HELLO, 2.0)
+    trace.tap(1, "client", Segment(b"", 0.0))
+    trace.tap(1, "client", Segment(b"GET /?a=secret HTTP/1.1\r\n", 0.0, 0.5))
+    assert trace.handshakes == [Handshake(0.0, 1, b"", b"", 25, 0)]
+    trace.tap(1, "client", Segment(b"Cookie: secret\r\n\r\n" + HELLO, 1.0, 1.5))
+    trace.tap(1, "client", lost)
+    assert [(chunk.time, *chunk[4:]) for chunk in trace.chunks] == [(0, 0, 0.5), (1, 1, 1.5), (2, 2, None)]
+    assert [(frame.frame, frame.received) for frame in trace.frames] == [
+        (Text("Hello"), 1.5),
+        (Text("Hello"), None),
+    ]
+    lost.received = 9.0
+    assert trace.frames[1].received == 9.0
+    assert b"secret" not in b"".join(chunk.data for chunk in trace.chunks)
+    trace.save(tmp_path / "trace.jsonl")
+    assert Trace.load(tmp_path / "trace.jsonl") == trace
+    assert repr(trace).splitlines()[1:] == [
+        "sent/s  received/s  session  direction        what     bytes  payload",
+        "1.0000      1.5000        1  client → server  request     43  GET /?a=****** HTTP/1.1",
+        "1.0000      1.5000        1  client → server  Text        11  'Hello'",
+        "2.0000      9.0000        1  client → server  Text        11  'Hello'",
+    ]
+    assert repr(trace.chunks[2]).startswith(
+        "TransitChunk(2.0000 s, session 1, client → server, received at 9.0000 s"
+    )
+
+
+def test_a_wire_keeps_only_the_length_of_what_is_no_http() -> None:
+    trace = WireTrace()
+    trace.tap(1, "client", Segment(b"secret\r\n\r\n", 0.0))
+    assert trace.handshakes == [Handshake(0.0, 1, b"", b"", 10, 0)]
+    assert trace.chunks == []
