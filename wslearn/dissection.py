@@ -133,7 +133,7 @@ class Dissection:
         if self.masked != self.unmasked:
             yield "masked", _hex(self.masked)
             yield "unmasked", _hex(self.unmasked)
-        if self.missing:
+        if self.missing and self.fields:
             yield "missing", self.missing
         for message, section, start, length in self.violations:
             yield "violation", f"{message} (RFC 6455, section {section}), {_bits(start, length)}"
@@ -192,7 +192,7 @@ class _Parts:
         self.header_size = self.key_at + (4 if self.second & MASK else 0) if len(data) > 1 else None
         self.length = self._length()
         self.end = self._end()
-        self.masked = data[self.header_size : self.end]
+        self.masked = b"" if self.header_size is None else data[self.header_size : self.end]
         self.unmasked = mask(self.key, self.masked) if len(self.key) == 4 else self.masked
 
     @property
@@ -257,7 +257,7 @@ def _header_fields(parts: _Parts, claims: Collection[int]) -> Iterator[Field]:
         bits = len(parts.extended) * 8
         yield Field("extended_payload_length", 16, bits, parts.length, _length_says(parts), "5.2")
     if parts.key:
-        says = "byte i of the payload is XORed with byte i modulo 4 of this key"
+        says = "payload byte i is XORed with key byte i modulo 4"
         if len(parts.key) < 4:
             says = f"{len(parts.key)} of its 4 bytes are here"
         yield Field("masking_key", parts.key_at * 8, len(parts.key) * 8, parts.key, says, "5.3")
