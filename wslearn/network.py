@@ -299,7 +299,7 @@ class Endpoint(asyncio.Transport):
         self.host = here[0]
         self.state: State = "connecting"
         self.number = number
-        self.connected: asyncio.Future[None] = loop.create_future()
+        self.connected: asyncio.Future[None] | None = None
         self.outbound: Wire
         self.inbound: Wire
         self._network = network
@@ -468,7 +468,7 @@ class Endpoint(asyncio.Transport):
         elif segment.flag == "SYN":
             self._answer()
         elif segment.flag == "SYN-ACK":
-            if not self.connected.done():
+            if self.connected and not self.connected.done():
                 self.connected.set_result(None)
         elif segment.flag == "ACK":
             self._accept()
@@ -526,10 +526,10 @@ class Endpoint(asyncio.Transport):
         elif self.inbound.unread:
             self.outbound.reset()
         self.inbound.discard()
-        self._network.forget(self)
-        if not self.connected.done() and error is not None:
-            self.connected.set_exception(error)
         self.state = "lost"
+        self._network.forget(self)
+        if self.connected and not self.connected.done() and error is not None:
+            self.connected.set_exception(error)
         if self._protocol is not None:
             self._protocol.connection_lost(error)
         if self._listener is not None:
@@ -742,6 +742,7 @@ class Network:
         if host not in self._hosts:
             raise OSError(errno.EHOSTUNREACH, f"no host {host!r}: known are {self._names()}")
         client = self._join(_host.get(), (host, port))
+        client.connected = client.loop.create_future()
         client.outbound.send("SYN")
         try:
             await client.connected

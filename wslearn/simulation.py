@@ -265,9 +265,11 @@ def _check_plain(ssl: object, sock: object) -> None:
 
 
 def _begin(scene: Callable[[Any], Coroutine[Any, Any, T]], network: Network) -> Coroutine[Any, Any, T]:
-    coroutine = scene(network) if callable(scene) else scene
-    if not inspect.iscoroutine(coroutine):
+    if not callable(scene):
         raise TypeError(f"scene is {scene!r}: write `async def scene(net): ...` and give it without ()")
+    coroutine = scene(network)
+    if not inspect.iscoroutine(coroutine):
+        raise TypeError(f"scene is {scene!r}: write `async def scene(net): ...`, with async")
     return coroutine
 
 
