@@ -378,6 +378,13 @@ def test_a_payload_prints_as_people_read_it(wire: bytes, payload: str) -> None:
     assert repr(recorded(wire)).endswith(f"  {payload}")
 
 
+def test_what_came_over_the_wire_stays_on_its_line() -> None:
+    trace = Trace()
+    trace.event(0.0, 1, "opened", "/a\nb\x1b[0m")
+    assert repr(trace).splitlines()[2:] == [r"0.0000        1             opened         '/a\nb\x1b[0m'"]
+    assert repr(trace.events[0]) == r"Event(0.0000 s, session 1, opened: '/a\nb\x1b[0m')"
+
+
 def test_a_long_table_shows_its_beginning_and_its_end() -> None:
     assert len(repr(recorded(*[HELLO] * 41)).splitlines()) == 2 + 41
     lines = repr(recorded(*[HELLO] * 42)).splitlines()
@@ -442,12 +449,36 @@ def test_each_line_of_a_file_is_json(tmp_path: Path) -> None:
     assert lines[5] == {"session": 1, "sender": "client", "time": 0.5, "data": HELLO.hex() + "898137fa213d37"}
 
 
+HEADER = (
+    b'{"trace": 1, "max_bytes": 1000, "sessions": 1, "dropped": [0, 0, 0, 0], "starts": [], "plain": []}\n'
+)
+
+
 @pytest.mark.parametrize(
     ("text", "place"),
-    [("", "an empty file"), ("{}", "line 1"), ("no", "line 1"), ('{"max_bytes": 1}', "line 1")],
+    [
+        (b"", "an empty file"),
+        (b"{}", "line 1: no line of a trace"),
+        (b"no", "line 1: no line of a trace"),
+        (b"\xff", "line 1: no line of a trace"),
+        (b'{"max_bytes": 1}', "line 1: no line of a trace"),
+        (HEADER + b"5", "line 2: no line of a trace"),
+        (
+            HEADER + b'{"time": 0.5, "session": 1, "sender": "proxy", "data": "00"}',
+            "line 2: no line of a trace",
+        ),
+        (
+            HEADER + b'{"time": 0.5, "session": 1, "sender": "client", "data": "0g"}',
+            "line 2: no line of a trace",
+        ),
+        (
+            HEADER + b'{"time": "0", "session": 1, "sender": "client", "data": "00"}',
+            "line 2: no line of a trace",
+        ),
+    ],
 )
-def test_a_file_that_is_no_trace_is_refused_with_the_line(text: str, place: str, tmp_path: Path) -> None:
-    (tmp_path / "trace.jsonl").write_text(text)
+def test_a_file_that_is_no_trace_is_refused_with_the_line(text: bytes, place: str, tmp_path: Path) -> None:
+    (tmp_path / "trace.jsonl").write_bytes(text)
     with pytest.raises(ValueError, match=place):
         Trace.load(tmp_path / "trace.jsonl")
 
@@ -494,5 +525,14 @@ def test_a_wire_finds_its_heads_and_has_both_times(tmp_path: Path) -> None:
 def test_a_wire_keeps_only_the_length_of_what_is_no_http() -> None:
     trace = WireTrace()
     trace.tap(1, "client", Segment(b"secret\r\n\r\n", 0.0))
+    trace.tap(1, "client", Segment(b"Cookie: secret\r\n\r\n", 1.0))
     assert trace.handshakes == [Handshake(0.0, 1, b"", b"", 10, 0)]
+    assert trace.chunks == []
+
+
+def test_a_wire_gives_up_on_a_head_without_end() -> None:
+    trace = WireTrace()
+    for at in range(5):
+        trace.tap(1, "client", Segment(b"GET / HTTP/1.1\r\nCookie: " + b"secret" * 3000, at))
+    assert trace.handshakes[0].request_length > 64 * 1024
     assert trace.chunks == []

@@ -82,7 +82,8 @@ class Event(NamedTuple):
 
     def __repr__(self) -> str:
         whose = "" if self.session is None else f", session {self.session}"
-        return f"Event({self.time:.4f} s{whose}, {self.name}{self.detail and f': {self.detail}'})"
+        detail = f": {_plain(self.detail)}" if self.detail else ""
+        return f"Event({self.time:.4f} s{whose}, {self.name}{detail})"
 
 
 class TracedFrame(NamedTuple):
@@ -206,6 +207,7 @@ class Trace:
 
     def record(self, now: float, session: int, sender: Sender, data: bytes) -> None:
         """Keep bytes that passed after the handshake, by reference."""
+        # `_keep` in place: this runs for every chunk of every session
         self._chunks.append((now, session, sender, data))
         self._room -= len(data) + OVERHEAD
         if self._room < 0:
@@ -288,7 +290,7 @@ class Trace:
             ValueError: a line is not what `save` writes.
         """
         trace: Self | None = None
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8", errors="replace") as file:
             for number, line in enumerate(file, 1):
                 try:
                     record = json.loads(line)
@@ -431,17 +433,23 @@ class Trace:
                 self._dropped_chunks, self._dropped_bytes, self._dropped_heads, self._dropped_events = dropped
                 self._plain = set(plain)
                 self._starts = {(session, sender): _read_start(start) for session, sender, *start in starts}
-            case {"event": name, "time": time, "session": session, "detail": detail}:
+            case {"event": str(name), "time": float(time), "session": session, "detail": str(detail)}:
                 self._events.append((self._place(), Event(time, session, name, detail)))
-            case {"head": length, "time": time, "session": session, "sender": sender, "joined": joined}:
+            case {
+                "head": int(length),
+                "time": float(time),
+                "session": int(session),
+                "sender": "client" | "server" as sender,
+                "joined": joined,
+            }:
                 parts = tuple(_read_entry(part, session, sender) for part in record["parts"])
                 self._keep_head(_Head(self._place(), time, session, sender, length, parts, joined))
-            case {"time": _, "session": session, "sender": sender}:
+            case {"time": float(), "session": int(session), "sender": "client" | "server" as sender}:
                 entry = _read_entry(record, session, sender)
                 self._chunks.append(entry)
                 self._room -= OVERHEAD + (0 if isinstance(entry[3], _Gap) else len(entry[3]))
             case _:
-                raise ValueError(f"unknown keys {sorted(record)}")
+                raise ValueError("unknown keys or values")
 
     def _value(self) -> tuple[object, ...]:
         return (self.max_bytes, self.chunks, self.events, self.handshakes, self.frames, self.dropped)
@@ -484,16 +492,18 @@ class WireTrace(Trace):
         super().__init__(max_bytes)
         self._open_heads: dict[Direction, list[Entry]] = {}
         self._past_heads: set[Direction] = set()
+        self._lost: set[Direction] = set()
 
     def tap(self, session: int, sender: Sender, segment: Segment) -> None:
         """Keep a segment when it is written; its `received` may be set later."""
-        if not segment.data:
+        direction = (session, sender)
+        if not segment.data or direction in self._lost:
             return
         entry = (segment.sent, session, sender, segment.data, segment)
-        if (session, sender) in self._past_heads:
+        if direction in self._past_heads:
             self._keep(entry)
         else:
-            self._collect_head((session, sender), entry)
+            self._collect_head(direction, entry)
 
     def _snapshot(self) -> _Kept:
         kept = super()._snapshot()
@@ -507,12 +517,18 @@ class WireTrace(Trace):
         entries = self._open_heads.setdefault(direction, [])
         entries.append(entry)
         data = b"".join(entry[3] for entry in entries)
-        end = data.find(END) + len(END)
-        if end < len(END) and len(data) <= MAX_HEAD:
+        end = data.find(END)
+        if end < 0 and len(data) <= MAX_HEAD:
             return
-        self._past_heads.add(direction)
         del self._open_heads[direction]
-        self._record_head(entries, end if _parses(direction[1], data[:end]) else None)
+        size = end + len(END)
+        if end >= 0 and _parses(direction[1], data[:size]):
+            self._past_heads.add(direction)
+            self._record_head(entries, size)
+        else:
+            # what follows a head that nobody understands may hold its secrets
+            self._lost.add(direction)
+            self._record_head(entries, None)
 
 
 class _Start:
@@ -705,7 +721,7 @@ def _entries(kept: _Kept) -> Iterator[tuple[_Order, Entry]]:
 def _is_joined(head: _Head, kept: _Kept) -> bool:
     """Tell whether the chunk of the head's last part goes on in a chunk that is kept."""
     at = head.place.chunk - kept.first
-    return head.joined and at >= 0 and not isinstance(kept.chunks[at][3], _Gap)
+    return head.joined and 0 <= at < len(kept.chunks) and not isinstance(kept.chunks[at][3], _Gap)
 
 
 def _chunk(entry: Entry, zero: float) -> Chunk | TransitChunk:
@@ -799,6 +815,7 @@ class _Cutting:
     """The frames cut so far, so that a reader who comes back finds the work done."""
 
     def __init__(self) -> None:
+        self._first = 0
         self._next: int | None = None
         self._cutters: dict[Direction, _Cutter] = {}
         self._cuts: list[_Cut] = []
@@ -806,15 +823,13 @@ class _Cutting:
 
     def goes_on(self, kept: _Kept) -> bool:
         """Tell whether what was cut is still true: no chunk was missed, no session turned out plain."""
+        if self._next is None or kept.first > self._next:
+            return False
         turned = kept.plain - self._plain
-        return (
-            self._next is not None
-            and kept.first <= self._next
-            and not any(session in turned for session, _ in self._cutters)
-        )
+        return not any(session in turned for session, _ in self._cutters)
 
     def go_on(self, kept: _Kept) -> None:
-        """Cut what is new, and forget the frames that do not start in a chunk that is kept."""
+        """Cut what is new."""
         begin = kept.first if self._next is None else self._next
         in_order = True
         for number, entry in enumerate(kept.chunks[begin - kept.first :], begin):
@@ -825,12 +840,16 @@ class _Cutting:
                 self._cuts.append(cut)
         if not in_order:
             self._cuts.sort(key=_by_order)
-        self._cuts = [cut for cut in self._cuts if cut.start >= kept.first]
-        self._cutters = {
-            direction: cutter for direction, cutter in self._cutters.items() if cutter.order[1] >= kept.first
-        }
+        if kept.first != self._first:
+            self._forget(kept.first)
         self._next = kept.first + len(kept.chunks)
         self._plain = kept.plain
+
+    def _forget(self, first: int) -> None:
+        """Forget what starts in a chunk before `first`, and directions that have no chunk any more."""
+        self._first = first
+        self._cuts = [cut for cut in self._cuts if cut.start >= first]
+        self._cutters = {key: cutter for key, cutter in self._cutters.items() if cutter.order[1] >= first}
 
     def frames(self, kept: _Kept) -> list[_Cut]:
         """Return the frames; those of a wire with the time of their arrival as it is known now."""
@@ -988,7 +1007,7 @@ def _read_start(line: list[Any]) -> _Start:
 
 def _event_line(event: Event, zero: float) -> dict[str, Any]:
     return {
-        "time": event.time - zero,
+        "time": float(event.time - zero),
         "session": event.session,
         "event": event.name,
         "detail": event.detail,
@@ -997,7 +1016,7 @@ def _event_line(event: Event, zero: float) -> dict[str, Any]:
 
 def _head_line(head: _Head, kept: _Kept) -> dict[str, Any]:
     return {
-        "time": head.time - kept.zero,
+        "time": float(head.time - kept.zero),
         "session": head.session,
         "sender": head.sender,
         "head": head.length,
@@ -1008,7 +1027,7 @@ def _head_line(head: _Head, kept: _Kept) -> dict[str, Any]:
 
 def _entry_line(entry: Entry, zero: float) -> dict[str, Any]:
     data = entry[3]
-    line: dict[str, Any] = {"time": entry[0] - zero}
+    line: dict[str, Any] = {"time": float(entry[0] - zero)}
     if len(entry) > 4:
         line["received"] = _received(entry, zero)
     if isinstance(data, _Gap):
@@ -1019,7 +1038,7 @@ def _entry_line(entry: Entry, zero: float) -> dict[str, Any]:
 def _read_entry(line: dict[str, Any], session: int, sender: Sender) -> Entry:
     """Return the entry that `_entry_line` has written."""
     data = _Gap(line["gap"], _read_start(line["start"])) if "gap" in line else bytes.fromhex(line["data"])
-    entry: Entry = (float(line["time"]), session, sender, data)
+    entry: Entry = (line["time"], session, sender, data)
     return (*entry, _Received(line["received"])) if "received" in line else entry
 
 
@@ -1098,7 +1117,12 @@ def _quoted(text: str) -> str:
 
 
 def _shortened(text: str) -> str:
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+    return _plain(text if len(text) <= SHOWN else f"{text[:SHOWN]}…")
+
+
+def _plain(text: str) -> str:
+    """Return text that stays on its line."""
+    return text if text.isprintable() else repr(text)
 
 
 def _hex(data: bytes) -> str:
