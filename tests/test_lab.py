@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from wslearn import Application, Text, WebSockets, connect, dissect, simulate
-from wslearn.lab import FrameInspector
+from wslearn.lab import FrameInspector, OptionsPanel
 from wslearn.lab.frame_inspector import diagram
 from wslearn.lab.view import View
 
@@ -98,7 +98,11 @@ def test_inspector_sends_a_kilobyte_of_a_long_frame():
     assert len(frame["hex"]) == len(frame["payload"]["masked"]) == 2048
 
 
-@pytest.mark.parametrize("cut", range(len(HELLO)))
+def test_inspector_of_no_bytes_says_so():
+    assert FrameInspector(b"", "client").plain().startswith("no frame from a client: 0 bytes")
+
+
+@pytest.mark.parametrize("cut", range(1, len(HELLO)))
 def test_inspector_shows_a_frame_cut_anywhere(cut):
     data = mimebundle(FrameInspector(HELLO[:cut], "client"))
     assert "missing: " in data["text/plain"]
@@ -230,3 +234,108 @@ def test_view_without_a_running_loop_stands_still():
     view = Counting()
     view.live()
     assert view.steps == 0
+
+
+def ask(panel, **asked):
+    """Say to the panel what its front end says when somebody moves or types something."""
+    panel._handle_msg({"content": {"data": {"method": "custom", "content": asked}}, "buffers": []})
+
+
+def test_panel_prints_the_options_with_their_units():
+    panel = OptionsPanel(WebSockets(ping_period=None, max_frame_size=1000))
+    assert panel.plain() == "\n".join(
+        [
+            "ping_period     off",
+            "timeout         15 s",
+            "max_frame_size  1000 bytes",
+            "masking         off",
+        ]
+    )
+    assert "<td>1000 bytes</td>" in mimebundle(panel)["text/html"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "value"),
+    [
+        ({"name": "ping_period", "step": 0}, 0.05),
+        ({"name": "ping_period", "step": 14}, None),
+        ({"name": "ping_period", "text": "off"}, None),
+        ({"name": "timeout", "text": "0.25 s"}, 0.25),
+        ({"name": "timeout", "text": "7"}, 7),
+        ({"name": "max_frame_size", "step": 0}, 125),
+        ({"name": "max_frame_size", "text": "64 KiB"}, 65536),
+        ({"name": "max_frame_size", "text": "no limit"}, None),
+        ({"name": "masking", "on": True}, True),
+    ],
+)
+def test_panel_assigns_what_is_asked_at_once(asked, value):
+    options = WebSockets()
+    panel = OptionsPanel(options)
+    ask(panel, **asked)
+    assert getattr(options, asked["name"]) == value
+    assert panel.state["error"] == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "error"),
+    [
+        ("ping_period", "0", "ping_period is 0: seconds above 0 are allowed; write None for no pings"),
+        ("timeout", "off", "timeout is None: seconds above 0 are allowed"),
+        ("timeout", "nan", "timeout is nan: seconds above 0 are allowed"),
+        ("timeout", "soon", "timeout is 'soon': seconds above 0 are allowed"),
+        (
+            "max_frame_size",
+            "-1",
+            "max_frame_size is -1: whole bytes above 0, or None for no limit, are allowed",
+        ),
+        (
+            "max_frame_size",
+            "1 TiB",
+            "max_frame_size is '1 TiB': whole bytes above 0, or None for no limit, are allowed",
+        ),
+    ],
+)
+def test_panel_shows_the_error_of_a_bad_value_and_goes_back_to_the_true_one(name, text, error):
+    options = WebSockets()
+    panel = OptionsPanel(options)
+    before = panel.state
+    ask(panel, name=name, text=text)
+    assert panel.state["error"] == error
+    assert panel.state["values"] == before["values"]
+    assert panel.state["turn"] != before["turn"]
+
+
+def test_panel_puts_the_slider_on_the_nearest_step():
+    values = OptionsPanel(WebSockets(ping_period=12, timeout=1000)).state["values"]
+    assert values["ping_period"] == {"text": "12 s", "step": 9}
+    assert values["timeout"] == {"text": "1000 s", "step": 13}
+
+
+def test_panel_follows_what_is_assigned_elsewhere():
+    options = WebSockets()
+    panel = OptionsPanel(options)
+    options.ping_period = 0.5
+    panel.step()
+    assert panel.state["values"]["ping_period"]["text"] == "0.5 s"
+
+
+def test_panel_of_a_session_moves_that_session_alone():
+    async def talk(net):
+        app = Application()
+        app.install(WebSockets)
+
+        @app.websocket("/")
+        async def listen(session):
+            await session.incoming.receive()
+
+        server = await app.start("server", 80)
+        async with connect(server.url()) as session:
+            ask(OptionsPanel(session), name="ping_period", text="0.5")
+            return session.ping_period, server.options.ping_period
+
+    assert simulate(talk) == (0.5, 15)
+
+
+def test_panel_refuses_what_has_no_options():
+    with pytest.raises(TypeError, match=r"options is 5: server\.options or a session is needed"):
+        OptionsPanel(5)

@@ -11,5 +11,6 @@ except ImportError as error:
 
 from wslearn.lab.exercises import exercise
 from wslearn.lab.frame_inspector import FrameInspector
+from wslearn.lab.options_panel import OptionsPanel
 
-__all__ = ["FrameInspector", "exercise"]
+__all__ = ["FrameInspector", "OptionsPanel", "exercise"]
