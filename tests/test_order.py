@@ -28,7 +28,7 @@ ORDER = (
     ("link", "network errors"),
     ("server", "frames errors session handshake options trace network"),
     ("client", "frames errors session handshake options trace network"),
-    ("cli", "server client dissection"),
+    ("cli", "frames options session server client dissection"),
 )
 ALLOWED = {name: set(allowed.split()) for name, allowed in ORDER}
 CORE = sorted(path for path in PACKAGE.glob("*.py") if path.stem != "__init__")
