@@ -838,7 +838,8 @@ class Network:
 
     def __repr__(self) -> str:
         hosts = ", ".join(host + self._marks(host) for host in self._hosts)
-        return f"<Network {self.faults}; hosts: {hosts}; connections: {len(self._connections)}>"
+        name = type(self).__name__
+        return f"<{name} {self.faults}; hosts: {hosts}; connections: {len(self._connections)}>"
 
     def _marks(self, host: str) -> str:
         return " (cut)" * (host in self._cut) + " (frozen)" * (host in self._frozen)

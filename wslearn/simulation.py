@@ -15,7 +15,7 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from contextvars import Context
 from typing import Any, NoReturn, TypeVar, TypeVarTuple
 
@@ -132,10 +132,11 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._chance = random.Random(f"{seed}/bytes")
         self._callbacks = 0
         self._timers = 0
-        self._tasks = 0
+        self._tasks: dict[asyncio.Task[Any], None] = {}
+        self._task_count = 0
         self._finishing = False
         self._selector = self
-        self.set_task_factory(self._number_task)
+        self.set_task_factory(self._make_task)
 
     def time(self) -> float:
         """Return the virtual seconds since the scene began."""
@@ -184,25 +185,27 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def finish(self) -> None:
         """Cancel what is left and close the loop; nobody is told."""
         self.set_exception_handler(lambda loop, context: None)
-        self._finishing, self._horizon, self._callbacks = True, math.inf, 0
+        self._finishing, self._horizon = True, math.inf
         self.network.tap = None
         self.network.shut_down()
         try:
-            with suppress(Stalled):
-                while tasks := self.pending_tasks():
-                    for task in tasks:
-                        task.cancel()
-                    self.run_until_complete(asyncio.wait(tasks))
-            with suppress(Stalled):
-                self.run_until_complete(self.shutdown_asyncgens())
+            while self._tasks and self._runs_out(asyncio.wait(self._cancelled_tasks())):
+                pass
+            self._runs_out(self.shutdown_asyncgens())
         finally:
-            for task in self.pending_tasks():
+            for task in self._tasks:
                 task._log_destroy_pending = False  # type: ignore[attr-defined]
             self.close()
 
-    def pending_tasks(self) -> list[asyncio.Task[Any]]:
-        """Return the tasks that are not done, the oldest first."""
-        return sorted(asyncio.all_tasks(self), key=hash)
+    def create_task(self, coro: Any, *, name: object = None, **options: Any) -> asyncio.Task[Any]:
+        """Make a task that is numbered from 1, and kept until it is done, whoever forgets it."""
+        self._task_count += 1
+        task: asyncio.Task[Any] = super().create_task(
+            coro, name=name or f"Task-{self._task_count}", **options
+        )
+        self._tasks[task] = None
+        task.add_done_callback(self._tasks.pop)
+        return task
 
     def select(self, timeout: float | None) -> list[Any]:
         """Let the clock jump to the next timer when nothing else is to be done."""
@@ -245,13 +248,23 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._clock_resolution = math.ulp(next_time)
 
     def _stall(self, why: str) -> NoReturn:
-        raise Stalled(self._now, why, [_describe(task) for task in self.pending_tasks()])
+        raise Stalled(self._now, why, [_describe(task) for task in self._tasks])
 
-    def _number_task(
-        self, loop: asyncio.AbstractEventLoop, coroutine: Any, *, name: object = None, **options: Any
-    ) -> SceneTask:
-        self._tasks += 1
-        return SceneTask(self._tasks, coroutine, loop=loop, name=name or f"Task-{self._tasks}", **options)
+    def _cancelled_tasks(self) -> list[asyncio.Task[Any]]:
+        for task in self._tasks:
+            task.cancel()
+        return list(self._tasks)
+
+    def _runs_out(self, coroutine: Coroutine[Any, Any, object]) -> bool:
+        self._callbacks = 0
+        try:
+            self.run_until_complete(coroutine)
+        except Stalled:
+            return False
+        return True
+
+    def _make_task(self, loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> SceneTask:
+        return SceneTask(self._task_count, coroutine, loop=loop, **options)
 
     def _process_events(self, event_list: list[Any]) -> None:
         """Do nothing: there are no sockets that events could come from."""
