@@ -1,30 +1,36 @@
 """Checked exercises: a task, a judge that says what it looks at, three hints and a solution.
 
     exercise("03.1")                  shows the task
-    exercise("03.1").check(answer)    judges it; exercises about sessions: await exercise("01.2").check(app)
+    exercise("03.1").check(answer)    judges it; a judge that needs the running loop is awaited
     exercise("03.1").hint()           one hint more each time, three in all
     exercise("03.1").solution()       asks first; shows code when called again
 
 The exercises of a lesson stand in `lesson_NN.py` as `EXERCISES`; each has a starter, which is the stub
-in the notebook, and a solution, and both define `answer`. Progress is a plain JSON file in the working
-folder, written when an answer is right.
+in the notebook, and a solution, and both define `answer`. What a learner's code raises, or forgets to
+await, becomes part of the verdict. Progress is a plain JSON file in the working folder, written when an
+answer is right.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+import traceback
+import warnings
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from html import escape
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
+from sysconfig import get_paths
 from typing import Any, Literal
 
 import wslearn.lab
 
 PROGRESS = Path(".wslearn-progress.json")
+OURS = (str(Path(__file__).parent.parent), get_paths()["stdlib"], get_paths()["purelib"])
 
 State = Literal["not tried", "not yet", "almost", "right"]
 GLYPHS: dict[State, str] = {"not tried": "○", "not yet": "✗", "almost": "◐", "right": "✓"}
@@ -104,19 +110,31 @@ class Exercise:
 
     def check(self, answer: Any) -> Verdict | Awaitable[Verdict]:
         """Judge an answer; where the exercise is about sessions, await it."""
-        if answer is ... or answer is None:
+        if _is_open(answer):
             return NOT_TRIED
-        verdict = self._judge(answer)
+        with _forgotten_awaits() as forgotten:
+            try:
+                verdict = self._judge(answer)
+            # Whatever a learner's code raises is told, and the notebook goes on.
+            except Exception as error:
+                verdict = not_yet(in_words(error))
         if isinstance(verdict, Verdict):
-            return self._noted(verdict)
+            return self._noted(verdict, forgotten)
         return self._awaited(verdict)
 
-    async def _awaited(self, verdict: Awaitable[Verdict]) -> Verdict:
-        return self._noted(await verdict)
+    async def _awaited(self, awaited: Awaitable[Verdict]) -> Verdict:
+        with _forgotten_awaits() as forgotten:
+            try:
+                verdict = await awaited
+            except Exception as error:
+                verdict = not_yet(in_words(error))
+        return self._noted(verdict, forgotten)
 
-    def _noted(self, verdict: Verdict) -> Verdict:
+    def _noted(self, verdict: Verdict, forgotten: list[str]) -> Verdict:
         if verdict:
-            PROGRESS.write_text(json.dumps({**progress(), self.number: "right"}, indent=1, sort_keys=True))
+            _write({**progress(), self.number: "right"})
+        elif forgotten:
+            return Verdict(verdict.state, f"{verdict.text}\nPython adds: {forgotten[0]}")
         return verdict
 
     def hint(self) -> Card:
@@ -134,15 +152,19 @@ class Exercise:
     def reset(self) -> None:
         """Forget hints and progress of this exercise."""
         self._hinted, self._asked = 0, False
-        left = {number: state for number, state in progress().items() if number != self.number}
         if PROGRESS.exists():
-            PROGRESS.write_text(json.dumps(left, indent=1, sort_keys=True))
+            _write({number: state for number, state in progress().items() if number != self.number})
+
+    @property
+    def title(self) -> str:
+        """Number, stars and kind."""
+        return f"{self.number} {'★' * self.stars} {KINDS[self.kind]}"
 
     def __repr__(self) -> str:
-        return f"{self.number} {'★' * self.stars} {KINDS[self.kind]}: {self.task}"
+        return f"{self.title}: {self.task}"
 
     def _repr_html_(self) -> str:
-        return f"<p><strong>{self.number} {'★' * self.stars} {KINDS[self.kind]}</strong>: {escape(self.task)}</p>"
+        return f"<p><strong>{self.title}</strong>: {escape(self.task)}</p>"
 
 
 @dataclass(frozen=True)
@@ -184,12 +206,51 @@ def exercise(number: str) -> Exercise:
     return known[number]
 
 
-def progress() -> dict[str, str]:
+class Progress(dict[str, str]):
+    """The exercises that are done; prints one line for each lesson."""
+
+    def __repr__(self) -> str:
+        lessons: dict[str, list[str]] = {}
+        for number in exercises():
+            lessons.setdefault(number[:2], []).append("✓" if number in self else "○")
+        return "\n".join(f"{lesson}  {' '.join(marks)}" for lesson, marks in lessons.items())
+
+
+def progress() -> Progress:
     """Return the exercises that are done, from the file in the working folder."""
-    if not PROGRESS.exists():
-        return {}
-    found: dict[str, str] = json.loads(PROGRESS.read_text())
-    return found
+    with suppress(OSError, ValueError):
+        return Progress(json.loads(PROGRESS.read_text()))
+    return Progress()
+
+
+def _write(done: dict[str, str]) -> None:
+    """Keep what is done; in a folder that is read-only, a right answer is still right."""
+    with suppress(OSError):
+        PROGRESS.write_text(json.dumps(done, indent=1, sort_keys=True))
+
+
+def _is_open(answer: Any) -> bool:
+    """Tell whether the three dots of the stub are still there."""
+    if isinstance(answer, tuple | list):
+        return any(_is_open(part) for part in answer)
+    return answer is ... or answer is None
+
+
+@contextmanager
+def _forgotten_awaits() -> Iterator[list[str]]:
+    """Collect Python's warnings of coroutines that nobody awaited, in place of its red text."""
+    forgotten: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.filterwarnings("always", "coroutine .* was never awaited", RuntimeWarning)
+        yield forgotten
+    forgotten += [text for each in caught if "never awaited" in (text := str(each.message))]
+
+
+def in_words(error: Exception) -> str:
+    """Return what was raised, and the learner's own line that led to it."""
+    lines = [each for each in traceback.extract_tb(error.__traceback__) if not each.filename.startswith(OURS)]
+    place = f", in your line: {lines[-1].line}" if lines and lines[-1].line else ""
+    return f"{type(error).__name__}: {error}{place}"
 
 
 def compare_bytes(got: object, want: bytes, good: str = "") -> Verdict:
