@@ -1,13 +1,17 @@
 import asyncio
+import gc
 import subprocess
 import sys
+import weakref
 
 import pytest
 
-from wslearn import Application, Text, WebSockets, connect, dissect, simulate
-from wslearn.lab import FrameInspector, OptionsPanel
+from wslearn import Application, Ping, Pong, Text, WebSockets, connect, dissect, simulate
+from wslearn.lab import FrameInspector, OptionsPanel, PingPlot
 from wslearn.lab.frame_inspector import diagram
+from wslearn.lab.ping_plot import round_trips
 from wslearn.lab.view import View
+from wslearn.trace import TracedFrame
 
 HELLO = bytes.fromhex("818537fa213d7f9f4d5158")
 GOING_AWAY = bytes.fromhex("880503e9627965")
@@ -339,3 +343,100 @@ def test_panel_of_a_session_moves_that_session_alone():
 def test_panel_refuses_what_has_no_options():
     with pytest.raises(TypeError, match=r"options is 5: server\.options or a session is needed"):
         OptionsPanel(5)
+
+
+def traced(time, sender, frame, session=1):
+    return TracedFrame(time, session, sender, b"", frame)
+
+
+def test_ping_is_matched_with_the_pong_of_its_payload_from_the_other_side():
+    frames = [
+        traced(1, "server", Ping(b"a")),
+        traced(2, "server", Ping(b"b")),
+        traced(2.5, "server", Pong(b"a")),
+        traced(3, "client", Pong(b"b")),
+        traced(4, "client", Pong(b"unasked")),
+        traced(5, "client", Pong(b"a"), session=2),
+        traced(6, "client", Pong(b"a")),
+        traced(7, "client", Pong(b"a")),
+    ]
+    assert round_trips(frames) == [(1, "server", 1, 5), (1, "server", 2, 1)]
+
+
+def test_ping_without_a_pong_has_no_round_trip():
+    assert round_trips([traced(1, "client", Ping())]) == [(1, "client", 1, None)]
+
+
+def test_equal_pings_are_answered_in_their_order():
+    frames = [traced(1, "client", Ping()), traced(2, "client", Ping()), traced(3, "server", Pong())]
+    assert [trip.seconds for trip in round_trips(frames)] == [2, None]
+
+
+async def cut_cable(net):
+    app = Application()
+    app.install(WebSockets, ping_period=3, timeout=4)
+
+    @app.websocket("/")
+    async def listen(session):
+        await session.incoming.receive()
+
+    server = await app.start("server", 80)
+    session = await connect(server.url())
+    await asyncio.sleep(4)
+    server.options.ping_period = 2
+    waiting = PingPlot(server.trace, 1)
+    await asyncio.sleep(2.1)
+    asked = waiting.step(), waiting.state["points"]
+    net.cut("client")
+    await asyncio.sleep(20)
+    return asked, waiting.step(), server.trace, session
+
+
+def test_plot_shows_round_trips_changes_and_the_ping_that_nobody_answered():
+    asked, goes_on, trace, _ = simulate(cut_cable, latency=0.1)
+    assert asked == (True, [(3.3, 200.0, "pong"), (6.4, None, "waiting")])
+    assert goes_on is False
+    state = PingPlot(trace).state
+    assert state == {
+        "points": [(3.3, 200.0, "pong"), (6.4, None, "lost")],
+        "changes": [[4.4, "ping_period: 3 → 2"]],
+        "latest": "200 ms",
+        "median": "200 ms",
+        "answered": 1,
+        "lost": 1,
+    }
+
+
+def test_plot_keeps_the_last_200_pings():
+    trace = simulate(scene)
+    for number in range(300):
+        trace.record(100 + number, 1, "server", b"\x89\x01" + bytes([number % 256]))
+    assert len(PingPlot(trace).state["points"]) == 200
+
+
+def test_plot_prints_no_numbers():
+    trace = simulate(scene)
+    assert (
+        PingPlot(trace).plain() == "PingPlot of all sessions: round trips in ms over time in s, as they come"
+    )
+    assert "session 1: round trips" in mimebundle(PingPlot(trace, 1))["text/html"]
+
+
+def test_plot_holds_no_server():
+    async def look():
+        app = Application()
+        app.install(WebSockets)
+        server = await app.start()
+        view = PingPlot(server.trace)
+        known = weakref.ref(server)
+        del server
+        gc.collect()
+        view.close()
+        return known()
+
+    assert asyncio.run(look()) is None
+
+
+def test_plot_refuses_what_has_no_pings():
+    with pytest.raises(TypeError, match="shown is 5: a session or a trace is needed"):
+        PingPlot(5)

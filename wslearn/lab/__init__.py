@@ -12,5 +12,6 @@ except ImportError as error:
 from wslearn.lab.exercises import exercise
 from wslearn.lab.frame_inspector import FrameInspector
 from wslearn.lab.options_panel import OptionsPanel
+from wslearn.lab.ping_plot import PingPlot
 
-__all__ = ["FrameInspector", "OptionsPanel", "exercise"]
+__all__ = ["FrameInspector", "OptionsPanel", "PingPlot", "exercise"]
