@@ -85,7 +85,7 @@ def judge_name(answer: Any) -> Verdict:
     except TimeoutError:
         return not_yet(f"after {PATIENCE} s your function still waits: the server answers what it gets")
     if len(arrived) != 1:
-        return not_yet(f"the server got {len(arrived)} messages {arrived}, one is expected")
+        return not_yet(f"the server got {arrived or 'no message'}, one message is expected")
     if isinstance(returned, Text):
         return almost("the whole frame came back: its read_text() is the text")
     expected = _welcome(arrived[0])
