@@ -1009,7 +1009,7 @@ def test_durations_may_be_timedeltas():
 
     assert simulate(scene, latency=timedelta(milliseconds=250)) == (
         0.75,
-        "<SimulatedNetwork latency 0.25 s, jitter 0 s, bandwidth unlimited; "
+        "<SimulatedNetwork at 0.75 s; latency 0.25 s, jitter 0 s, bandwidth unlimited; "
         "hosts: client, server; connections: 1>",
     )
 

@@ -111,7 +111,7 @@ def test_the_result_of_the_scene_is_returned():
     net, result = simulate(scene, latency=0.2, jitter=timedelta(milliseconds=10), bandwidth=1e6)
     assert result == "result"
     link = "latency 0.2 s, jitter 0.01 s, bandwidth 1e+06 bit/s"
-    assert repr(net) == f"<SimulatedNetwork {link}; hosts: client; connections: 0>"
+    assert repr(net) == f"<SimulatedNetwork at 0 s; {link}; hosts: client; connections: 0>"
 
 
 def test_an_error_of_the_scene_goes_on():
@@ -772,3 +772,21 @@ def test_secrets_in_handshakes_are_starred_in_the_trace_of_the_network():
     trace = simulate(scene)
     assert trace.handshakes
     assert not [chunk for chunk in trace.chunks if b"secret" in chunk.data]
+
+
+def test_faults_stand_in_the_trace_of_the_network():
+    async def scene(net):
+        await asyncio.sleep(1)
+        for fault in (net.cut, net.restore, net.freeze, net.thaw, net.reset):
+            fault("client")
+        net.set(latency=0.2)
+        return net.trace.events
+
+    assert [(event.time, event.session, event.name, event.detail) for event in simulate(scene)] == [
+        (1, None, "cut", "client"),
+        (1, None, "restored", "client"),
+        (1, None, "frozen", "client"),
+        (1, None, "thawed", "client"),
+        (1, None, "reset", "client"),
+        (1, None, "link changed", "latency 0.2 s, jitter 0 s, bandwidth unlimited"),
+    ]

@@ -147,8 +147,8 @@ class Wire:
         self.inbox: deque[Segment] = deque()
         self.waiting = 0
         self.unread = 0
-        self._leaving: asyncio.TimerHandle | None = None
-        self._landing: asyncio.TimerHandle | None = None
+        self._leaving: asyncio.Handle | None = None
+        self._landing: asyncio.Handle | None = None
         self._busy_since: float | None = None
         self._bits = 0
         self._last_arrival = 0.0
@@ -191,7 +191,7 @@ class Wire:
         self._bits += 8 * len(self.outbox[0].data)
         # From the begin of the burst, not from segment to segment, so that no rounding adds up.
         when = self._busy_since + self._bits / bandwidth if bandwidth else loop.time()
-        self._leaving = loop.call_at(when, self._leave, context=self.sender.context)
+        self._leaving = self.sender.call_at(when, self._leave)
 
     def stop(self) -> None:
         """Send nothing more; what has left travels on. The segment on its way out starts over later."""
@@ -255,8 +255,7 @@ class Wire:
 
     def _expect(self) -> None:
         if self.flight and not self._landing:
-            loop, context = self.receiver.loop, self.receiver.context
-            self._landing = loop.call_at(self.flight[0].arrival, self._land, context=context)
+            self._landing = self.receiver.call_at(self.flight[0].arrival, self._land)
 
     def _land(self) -> None:
         self._landing = None
@@ -397,6 +396,13 @@ class Endpoint(asyncio.Transport):
     def call_soon(self, callback: Callable[[], object]) -> None:
         """Call back from the loop, in this end's own context."""
         self.loop.call_soon(callback, context=self.context)
+
+    def call_at(self, when: float, callback: Callable[[], object]) -> asyncio.Handle:
+        """Call back at a time of the loop, in this end's own context."""
+        try:
+            return self.loop.call_at(when, callback, context=self.context)
+        except ValueError:  # Pyodide's loop refuses a time that has just passed.
+            return self.loop.call_soon(callback, context=self.context)
 
     def watch_buffer(self) -> None:
         """See to it that the protocol hears of a buffer that has become full, or has room again."""
@@ -662,6 +668,7 @@ class Network:
     def cut(self, host: str) -> None:
         """Pull the host's cable: nothing passes, nobody is told."""
         self._cut.add(self._known(host))
+        self.note("cut", host)
         for wire in self._wires():
             if self._is_cut(wire):
                 wire.recall()
@@ -669,11 +676,13 @@ class Network:
     def restore(self, host: str) -> None:
         """Plug the host's cable in again: all that was held is sent again, in order."""
         self._cut.discard(self._known(host))
+        self.note("restored", host)
         self._start_wires()
 
     def freeze(self, host: str) -> None:
         """Let the host's sockets neither read nor write; its tasks go on."""
         self._frozen.add(self._known(host))
+        self.note("frozen", host)
         for wire in self._wires():
             if wire.sender.host == host:
                 wire.stop()
@@ -681,6 +690,7 @@ class Network:
     def thaw(self, host: str) -> None:
         """Let the host's sockets read and write again."""
         self._frozen.discard(self._known(host))
+        self.note("thawed", host)
         self._start_wires()
         for endpoint in self._endpoints():
             if endpoint.host == host:
@@ -688,7 +698,7 @@ class Network:
 
     def reset(self, host: str) -> None:
         """Break the host's connections: both ends see a reset at once, and lose what is not read."""
-        self._known(host)
+        self.note("reset", self._known(host))
         for wire in self._wires():
             if host in (wire.sender.host, wire.receiver.host):
                 wire.cut_short()
@@ -711,10 +721,14 @@ class Network:
             TypeError, ValueError: a value is not allowed; then nothing changes.
         """
         self.faults.set(latency=latency, jitter=jitter, bandwidth=bandwidth)
+        self.note("link changed", repr(self.faults))
         if bandwidth is not ...:
             for wire in self._wires():
                 wire.stop()
             self._start_wires()
+
+    def note(self, fault: str, detail: str) -> None:
+        """Hear of a fault that was set; here nobody writes it down."""
 
     # what a loop asks of it
 
@@ -837,9 +851,11 @@ class Network:
             wire.start()
 
     def __repr__(self) -> str:
+        return f"<Network {self._state()}>"
+
+    def _state(self) -> str:
         hosts = ", ".join(host + self._marks(host) for host in self._hosts)
-        name = type(self).__name__
-        return f"<{name} {self.faults}; hosts: {hosts}; connections: {len(self._connections)}>"
+        return f"{self.faults}; hosts: {hosts}; connections: {len(self._connections)}"
 
     def _marks(self, host: str) -> str:
         return " (cut)" * (host in self._cut) + " (frozen)" * (host in self._frozen)

@@ -56,22 +56,31 @@ def simulate(
         _refuse("another simulate()")
     if isinstance(seed, bool) or not isinstance(seed, int | str):
         raise TypeError(f"seed is {seed!r}: a whole number or a text is needed")
-    network = SimulatedNetwork(Faults(latency, jitter, bandwidth, seed))
+    faults = Faults(latency, jitter, bandwidth, seed)
+    last = seconds("horizon", horizon)
     with _outside_the_running_loop(), _interruptible():
-        loop = VirtualLoop(network, seed, seconds("horizon", horizon))
+        loop = VirtualLoop(faults, seed, last)
         try:
-            return loop.run_until_complete(_begin(scene, network))
+            return loop.run_until_complete(_begin(scene, loop.network))
         finally:
             loop.finish()
 
 
 class SimulatedNetwork(Network):
-    """The network of a scene: `net.trace` has all that passes on its wires."""
+    """The network of a scene: `net.trace` has all that passes on its wires, and the faults."""
 
-    def __init__(self, faults: Faults) -> None:
+    def __init__(self, loop: VirtualLoop, faults: Faults) -> None:
         self.trace = WireTrace()
-        self.trace.begin(0.0)
+        self.trace.begin(loop.time())
+        self._loop = loop
         super().__init__(faults, self.trace.tap)
+
+    def note(self, fault: str, detail: str) -> None:
+        """Write a fault into the trace, as an event of no single session."""
+        self.trace.event(self._loop.time(), None, fault, detail)
+
+    def __repr__(self) -> str:
+        return f"<SimulatedNetwork at {self._loop.time():g} s; {self._state()}>"
 
 
 class Timer(asyncio.TimerHandle):
@@ -124,10 +133,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
     _scheduled: list[Timer]
     _thread_id: int | None
 
-    def __init__(self, network: Network, seed: int | str, horizon: float) -> None:
+    def __init__(self, faults: Faults, seed: int | str, horizon: float) -> None:
         super().__init__()
-        self.network = network
         self._now = 0.0
+        self.network = SimulatedNetwork(self, faults)
         self._horizon = horizon
         self._chance = random.Random(f"{seed}/bytes")
         self._callbacks = 0
@@ -277,7 +286,9 @@ def _check_plain(ssl: object, sock: object) -> None:
         _refuse("sockets")
 
 
-def _begin(scene: Callable[[Any], Coroutine[Any, Any, T]], network: Network) -> Coroutine[Any, Any, T]:
+def _begin(
+    scene: Callable[[SimulatedNetwork], Coroutine[Any, Any, T]], network: SimulatedNetwork
+) -> Coroutine[Any, Any, T]:
     if not callable(scene):
         raise TypeError(f"scene is {scene!r}: write `async def scene(net): ...` and give it without ()")
     coroutine = scene(network)
