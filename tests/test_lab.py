@@ -7,7 +7,7 @@ import weakref
 import pytest
 
 from wslearn import Application, Ping, Pong, Text, WebSockets, connect, dissect, simulate
-from wslearn.lab import FrameInspector, OptionsPanel, PingPlot
+from wslearn.lab import Bits, ByteStrip, FrameInspector, OptionsPanel, PingPlot
 from wslearn.lab.frame_inspector import diagram
 from wslearn.lab.ping_plot import round_trips
 from wslearn.lab.view import View
@@ -157,11 +157,11 @@ def test_inspector_of_a_trace_prints_no_times_and_nothing_from_chance():
     assert view.plain() == "\n".join(
         [
             "client → server  Text   'Ana'       9 bytes",
-            "client ← server  Text   'Hi, Ana!'  10 bytes",
-            "client ← server  Ping               78 bytes",
+            "server → client  Text   'Hi, Ana!'  10 bytes",
+            "server → client  Ping               78 bytes",
             "client → server  Pong               82 bytes",
             "client → server  Close  1000        8 bytes",
-            "client ← server  Close  1000        4 bytes",
+            "server → client  Close  1000        4 bytes",
         ]
     )
     assert (
@@ -440,3 +440,52 @@ def test_plot_holds_no_server():
 def test_plot_refuses_what_has_no_pings():
     with pytest.raises(TypeError, match="shown is 5: a session or a trace is needed"):
         PingPlot(5)
+
+
+def test_strip_prints_bytes_in_hex_and_in_bits():
+    strip = ByteStrip({"client → server": b"\x81\x82", "server → client": b"H"})
+    assert strip.plain() == "\n".join(
+        [
+            "client → server  81   82",
+            "2 bytes         1000 1000",
+            "                0001 0010",
+            "server → client  48",
+            "1 byte          0100",
+            "                1000",
+        ]
+    )
+    assert mimebundle(strip)["text/html"].startswith("<pre>client → server  81")
+
+
+def test_strip_of_a_trace_has_a_row_for_each_frame():
+    rows = ByteStrip(simulate(scene)).rows
+    assert [label for label, _ in rows[:2]] == ["client → server", "server → client"]
+    assert rows[1][1] == "8108" + b"Hi, Ana!".hex()
+
+
+def test_strip_shows_a_row_without_bytes():
+    assert ByteStrip({"silence": b""}).plain() == "silence\n0 bytes\n"
+
+
+def test_strip_refuses_text():
+    with pytest.raises(TypeError, match="row is '81': bytes are needed"):
+        ByteStrip({"client": "81"})
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0x81, "1000 0001 = hex 81 = 129"),
+        (0x48, "0100 1000 = hex 48 = 72 = 'H'"),
+        (0, "0000 0000 = hex 00 = 0"),
+        (255, "1111 1111 = hex ff = 255"),
+    ],
+)
+def test_bits_print_their_byte(value, text):
+    assert repr(Bits(value)) == text
+
+
+@pytest.mark.parametrize("value", [-1, 256])
+def test_bits_refuse_what_is_no_byte(value):
+    with pytest.raises(ValueError, match=f"value is {value}: a byte is 0 to 255"):
+        Bits(value)

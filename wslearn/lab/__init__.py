@@ -10,9 +10,10 @@ except ImportError as error:
     raise ImportError("wslearn.lab needs ipywidgets and anywidget: pip install 'wslearn[lab]'") from error
 
 from wslearn.lab.bit_map import BitMap
+from wslearn.lab.byte_strip import Bits, ByteStrip
 from wslearn.lab.exercises import exercise
 from wslearn.lab.frame_inspector import FrameInspector
 from wslearn.lab.options_panel import OptionsPanel
 from wslearn.lab.ping_plot import PingPlot
 
-__all__ = ["BitMap", "FrameInspector", "OptionsPanel", "PingPlot", "exercise"]
+__all__ = ["BitMap", "Bits", "ByteStrip", "FrameInspector", "OptionsPanel", "PingPlot", "exercise"]
