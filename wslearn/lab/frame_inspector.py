@@ -14,7 +14,7 @@ import traitlets
 from wslearn.dissection import Dissection, Field, Sender, dissect
 from wslearn.frames import KINDS, Close, Frame, Ping, Pong, Text
 from wslearn.lab.view import STATIC, View, style
-from wslearn.trace import Trace, TracedFrame
+from wslearn.trace import ARROWS, Trace, TracedFrame
 
 LABELS = {
     "FIN": "FIN",
@@ -33,7 +33,6 @@ LABELS = {
 SENT = 1024
 ROWS = 500
 DIAGRAM_BYTES = 24
-ARROWS = {"client": "→", "server": "←"}
 
 
 def dissection_data(dissection: Dissection, wire: bytes) -> dict[str, Any]:
@@ -213,7 +212,7 @@ class FrameInspector(View):
         if self._trace is None:
             return
         frames = self._trace.frames
-        if len(frames) == len(self._frames):
+        if (len(frames), frames[-1:]) == (len(self._frames), self._frames[-1:]):
             return
         self._frames = frames
         first = max(0, len(frames) - ROWS)
@@ -257,7 +256,7 @@ class FrameInspector(View):
 def _line(frame: TracedFrame) -> tuple[str, str, str, str]:
     """Return a frame in words that are the same in every run: a ping's payload comes from chance."""
     what = "" if isinstance(frame.frame, Ping | Pong) else said(frame.frame)
-    return (f"client {ARROWS[frame.sender]} server", frame.kind, what, f"{len(frame.wire)} bytes")
+    return (ARROWS[frame.sender], frame.kind, what, f"{len(frame.wire)} bytes")
 
 
 def _row(number: int, frame: TracedFrame) -> list[Any]:

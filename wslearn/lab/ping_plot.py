@@ -66,6 +66,7 @@ class PingPlot(View):
             raise TypeError(f"shown is {shown!r}: a session or a trace is needed")
         self._trace = shown if isinstance(shown, Trace) else shown.trace
         self._session = session if isinstance(shown, Trace) else shown.number
+        self._seen: tuple[Any, ...] = ()
         super().__init__()
         if self.step():
             self.live()
@@ -73,10 +74,11 @@ class PingPlot(View):
     def step(self) -> bool:
         """Show what has passed since; return False when the session has ended."""
         events = [event for event in self._trace.events if self._is_shown(event.session)]
-        trips = round_trips(frame for frame in self._trace.frames if self._is_shown(frame.session))
-        state = _state(trips[-SHOWN:], events)
-        if state != self.state:
-            self.state = state
+        frames = [frame for frame in self._trace.frames if self._is_shown(frame.session)]
+        seen = (len(events), len(frames), frames[-1:])
+        if seen != self._seen:
+            self._seen = seen
+            self.state = _state(round_trips(frames)[-SHOWN:], events)
         return self._session is None or not any(event.name == "closed" for event in events)
 
     def plain(self) -> str:

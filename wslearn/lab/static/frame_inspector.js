@@ -5,7 +5,7 @@
 
 const FOLD = 64;        // bytes shown before the fold
 const BITS_FOLD = 20;   // of these as bits
-const ARROWS = { client: "→", server: "←" };
+const ARROWS = { client: ["client → server", "→"], server: ["server → client", "←"] };
 const KEYS = "← → ↑ ↓ move · Enter pins · Esc leaves";
 
 const HANDLED = ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End", "Enter", "Escape"];
@@ -356,7 +356,7 @@ function choose(model) {
     list.replaceChildren(...rows.map(([number, time, sender, kind, said, size]) => element(
       "div", { role: "option", id: `${prefix}-${number}`, "data-number": number, class: `choice ${sender}` },
       element("span", { class: "quiet time" }, `${time} s`),
-      element("span", { class: "arrow" }, element("span", { class: "side" }, "client "), ARROWS[sender], element("span", { class: "side" }, " server")),
+      element("span", { class: "arrow" }, ARROWS[sender][0]), element("span", { class: "arrow short", "aria-hidden": "true" }, ARROWS[sender][1]),
       element("b", {}, kind), element("span", { class: "said" }, said),
       element("span", { class: "quiet size" }, `${size} bytes`))));
     list.hidden = rows.length === 0;
