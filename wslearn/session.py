@@ -670,7 +670,8 @@ class RawSession(asyncio.Protocol):
         self._reason = self._reason or CloseReason(CloseCode.ABNORMAL_CLOSURE, by="local")
         self._complete()
         self._begin_deadline()
-        self._fin = True
+        # Nothing is written behind our FIN, not even a server's 1001.
+        self._fin = self._close_sent = True
         if self._side == "client" and not self.outgoing.items:
             self._transport.close()
         elif not self.outgoing.items:
