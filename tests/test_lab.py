@@ -119,7 +119,7 @@ def test_inspector_refuses_what_is_no_bytes_in_one_line(bad):
 
 
 def test_diagram_is_the_picture_of_the_rfc_filled_in():
-    assert diagram(dissect(HELLO), HELLO).splitlines() == [
+    assert diagram(dissect(HELLO)).splitlines() == [
         " 0                   1                   2                   3",
         " 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1",
         "+-+-----+-------+-+-------------+-------------------------------+",
@@ -140,6 +140,12 @@ def test_inspector_prints_the_table_of_the_dissection_and_draws_it_in_html():
     assert data["text/plain"] == repr(dissect(HELLO, "client"))
     assert "|1|0 0 0|0 0 0 1|1|" in data["text/html"]
     assert "<th scope=" in data["text/html"]
+
+
+def test_inspector_shows_the_same_for_bytes_a_dissection_and_a_traced_frame():
+    frame = FrameInspector(HELLO, "client").frame
+    assert FrameInspector(dissect(HELLO + b"rest", "client")).frame == frame
+    assert FrameInspector(TracedFrame(0, 1, "client", HELLO, Text("Hello"))).frame == frame
 
 
 def test_inspector_of_a_trace_lists_its_frames_and_shows_the_one_chosen():
@@ -416,9 +422,8 @@ def test_plot_keeps_the_last_200_pings():
 
 def test_plot_prints_no_numbers():
     trace = simulate(scene)
-    assert (
-        PingPlot(trace).plain() == "PingPlot of all sessions: round trips in ms over time in s, as they come"
-    )
+    says = "round trips in ms over time in s, drawn while the kernel runs"
+    assert PingPlot(trace).plain() == f"PingPlot of all sessions: {says}"
     assert "session 1: round trips" in mimebundle(PingPlot(trace, 1))["text/html"]
 
 

@@ -78,13 +78,15 @@ class ClaimsBits(Protocol):
 class Dissection:
     """The first frame of some bytes, taken apart.
 
-    `masked` is the payload as on the wire, `unmasked` as the application has it (equal where there is no
-    mask), `rest` what follows the frame. `missing` says what has not arrived, and is empty for a frame
-    that is complete. Sizes are in bytes; `header_size` is None while it cannot be known.
+    `wire` is the frame as it was sent, as far as it goes, and `rest` what follows it. `masked` is the
+    payload as on the wire, `unmasked` as the application has it (equal where there is no mask). `missing`
+    says what has not arrived, and is empty for a frame that is complete. Sizes are in bytes;
+    `header_size` is None while it cannot be known.
     """
 
     kind: str
     sender: Sender | None
+    wire: bytes
     fields: tuple[Field, ...]
     violations: tuple[Violation, ...]
     masked: bytes
@@ -165,6 +167,7 @@ def dissect(data: bytes, sender: Sender | None = None, extensions: Iterable[Clai
     return Dissection(
         kind=parts.kind,
         sender=sender,
+        wire=parts.data[: parts.end],
         fields=(*_header_fields(parts, claims), *_payload_fields(parts)),
         violations=tuple(_violations(parts, sender, claims)),
         masked=parts.masked,

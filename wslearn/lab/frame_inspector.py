@@ -35,9 +35,9 @@ ROWS = 500
 DIAGRAM_BYTES = 24
 
 
-def dissection_data(dissection: Dissection, wire: bytes) -> dict[str, Any]:
+def dissection_data(dissection: Dissection) -> dict[str, Any]:
     """Return a dissection as plain JSON for the view; at most 1,024 bytes of the frame go along."""
-    header = dissection.header_size or len(wire)
+    wire = dissection.wire
     key = next((field.value for field in dissection.fields if field.name == "masking_key"), b"")
     whole_key = key if isinstance(key, bytes) and len(key) == 4 else b""
     return {
@@ -50,7 +50,7 @@ def dissection_data(dissection: Dissection, wire: bytes) -> dict[str, Any]:
         "violations": [violation._asdict() for violation in dissection.violations],
         "missing": dissection.missing,
         "payload": {
-            "start": header,
+            "start": dissection.header_size or len(wire),
             "key": whole_key.hex(),
             "masked": dissection.masked[:SENT].hex(),
             "unmasked": dissection.unmasked[:SENT].hex(),
@@ -127,8 +127,9 @@ def _summary(dissection: Dissection) -> str:
     return repr(dissection).partition("\n")[0]
 
 
-def diagram(dissection: Dissection, wire: bytes) -> str:
+def diagram(dissection: Dissection) -> str:
     """Return RFC 6455's own picture of a frame, 32 bits a row, filled in with the first bytes of this one."""
+    wire = dissection.wire
     bits = [bit for byte in wire[:DIAGRAM_BYTES] for bit in f"{byte:08b}"]
     labels = [_label_at(dissection, at) for at in range(len(bits))]
     lines = [
@@ -179,7 +180,8 @@ class FrameInspector(View):
     """Shows a frame as fields, bytes, bits and payload, all linked.
 
     Args:
-        shown: the bytes of a frame, a traced frame, or a trace to choose from, which may still grow.
+        shown: the bytes of a frame, a dissection, a traced frame, or a trace to choose from, which may
+            still grow.
         sender: who sent the bytes; with None no state of the mask is a violation.
 
     Raises:
@@ -192,20 +194,25 @@ class FrameInspector(View):
     rows: traitlets.List[list[Any]] = traitlets.List().tag(sync=True)
     selected = traitlets.Int(0).tag(sync=True)
 
-    def __init__(self, shown: bytes | TracedFrame | Trace, sender: Sender | None = None) -> None:
+    def __init__(
+        self,
+        shown: bytes | Dissection | TracedFrame | Trace,
+        sender: Sender | None = None,
+    ) -> None:
         self._trace = shown if isinstance(shown, Trace) else None
         self._frames: list[TracedFrame] = []
         self._dissection = dissect(b"")
-        self._wire = b""
         super().__init__()
         match shown:
             case Trace():
                 self.refresh()
                 self.live()
             case TracedFrame(sender=known, wire=wire):
-                self._dissect(wire, known)
+                self._show(dissect(wire, known))
+            case Dissection():
+                self._show(shown)
             case _:
-                self._dissect(shown, sender)
+                self._show(dissect(shown, sender))
 
     def refresh(self) -> None:
         """Show the frames that have passed since."""
@@ -229,12 +236,11 @@ class FrameInspector(View):
     def _choose(self, change: dict[str, Any]) -> None:
         if 1 <= self.selected <= len(self._frames):
             frame = self._frames[self.selected - 1]
-            self._dissect(frame.wire, frame.sender)
+            self._show(dissect(frame.wire, frame.sender))
 
-    def _dissect(self, wire: bytes, sender: Sender | None) -> None:
-        self._dissection = dissect(wire, sender)
-        self._wire = bytes(wire)[: len(wire) - len(self._dissection.rest)]
-        self.frame = dissection_data(self._dissection, self._wire)
+    def _show(self, dissection: Dissection) -> None:
+        self._dissection = dissection
+        self.frame = dissection_data(dissection)
 
     def plain(self) -> str:
         """Return the table of the frame, or of the frames to choose from, without their times."""
@@ -247,9 +253,9 @@ class FrameInspector(View):
     def html(self) -> str:
         """Return the list, RFC 6455's picture of a frame filled in, and the table of its fields."""
         chosen = f"<pre>{escape(self.plain())}</pre>" if self._trace is not None else ""
-        if not self._wire:
+        if not self._dissection.wire:
             return chosen
-        picture = escape(diagram(self._dissection, self._wire))
+        picture = escape(diagram(self._dissection))
         return f"{chosen}<pre>{picture}</pre>{self._dissection._repr_html_()}"
 
 

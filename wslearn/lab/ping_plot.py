@@ -84,7 +84,7 @@ class PingPlot(View):
     def plain(self) -> str:
         """Return what is drawn, without numbers: on real sockets they differ in every run."""
         whose = "all sessions" if self._session is None else f"session {self._session}"
-        return f"PingPlot of {whose}: round trips in ms over time in s, as they come"
+        return f"PingPlot of {whose}: round trips in ms over time in s, drawn while the kernel runs"
 
     def _is_shown(self, session: int | None) -> bool:
         return self._session is None or session is None or session == self._session
