@@ -262,7 +262,7 @@ def test_the_horizon_is_the_last_moment(pause):
     if pause <= 100:
         assert simulate(scene, horizon=timedelta(seconds=100)) == 100
         return
-    with pytest.raises(Stalled, match=r"at 0 s: nothing ended before the horizon of 100 s; waiting: Task-1"):
+    with pytest.raises(Stalled, match=r"at 0 s: not over at the horizon of 100 s; waiting: Task-1"):
         simulate(scene, horizon=100)
 
 
@@ -357,7 +357,8 @@ def test_what_is_left_is_cancelled_in_order_and_silently():
 
 
 @pytest.mark.usefixtures("silence")
-def test_tasks_that_refuse_to_end_are_dropped():
+@pytest.mark.parametrize("names", [["idle"], ["sleep"], ["spin"], ["respawn"], ["idle", "spin", "respawn"]])
+def test_tasks_that_refuse_to_end_are_dropped(names):
     async def refuse(pause):
         while True:
             with suppress(asyncio.CancelledError):
@@ -368,8 +369,25 @@ def test_tasks_that_refuse_to_end_are_dropped():
             await wait_for_ever()
         await refuse(0)
 
+    async def respawn():
+        try:
+            await wait_for_ever()
+        except asyncio.CancelledError:
+            start(respawn())
+
+    refusals = {
+        "idle": lambda: refuse(math.inf),
+        "sleep": lambda: refuse(1),
+        "spin": spin,
+        "respawn": respawn,
+    }
+
+    def tick():
+        asyncio.get_running_loop().call_later(1, tick)
+
     async def scene(net):
-        start(refuse(1), refuse(math.inf), spin())
+        tick()
+        start(*(refusals[name]() for name in names))
         await asyncio.sleep(0.5)
         return now()
 

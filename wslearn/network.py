@@ -184,14 +184,15 @@ class Wire:
         """Begin to send what waits, unless a fault holds it."""
         if self._leaving or not self.outbox or self._network.holds(self):
             return
-        loop = self.sender.loop
         bandwidth = self._network.faults.bandwidth
+        if bandwidth is None:
+            self._leaving = self.sender.call_soon(self._leave)
+            return
         if self._busy_since is None:
-            self._busy_since, self._bits = loop.time(), 0
+            self._busy_since, self._bits = self.sender.loop.time(), 0
         self._bits += 8 * len(self.outbox[0].data)
-        # From the begin of the burst, not from segment to segment, so that no rounding adds up.
-        when = self._busy_since + self._bits / bandwidth if bandwidth else loop.time()
-        self._leaving = self.sender.call_at(when, self._leave)
+        # Counted from the begin of the burst, not from segment to segment, so that no rounding adds up.
+        self._leaving = self.sender.call_at(self._busy_since + self._bits / bandwidth, self._leave)
 
     def stop(self) -> None:
         """Send nothing more; what has left travels on. The segment on its way out starts over later."""
@@ -393,16 +394,16 @@ class Endpoint(asyncio.Transport):
 
     # what the wire asks of it
 
-    def call_soon(self, callback: Callable[[], object]) -> None:
+    def call_soon(self, callback: Callable[[], object]) -> asyncio.Handle:
         """Call back from the loop, in this end's own context."""
-        self.loop.call_soon(callback, context=self.context)
+        return self.loop.call_soon(callback, context=self.context)
 
     def call_at(self, when: float, callback: Callable[[], object]) -> asyncio.Handle:
         """Call back at a time of the loop, in this end's own context."""
         try:
             return self.loop.call_at(when, callback, context=self.context)
         except ValueError:  # Pyodide's loop refuses a time that has just passed.
-            return self.loop.call_soon(callback, context=self.context)
+            return self.call_soon(callback)
 
     def watch_buffer(self) -> None:
         """See to it that the protocol hears of a buffer that has become full, or has room again."""
@@ -536,10 +537,12 @@ class Endpoint(asyncio.Transport):
         self._network.forget(self)
         if self.connected and not self.connected.done() and error is not None:
             self.connected.set_exception(error)
-        if self._protocol is not None:
-            self._protocol.connection_lost(error)
-        if self._listener is not None:
-            self._listener.detach(self)
+        try:
+            if self._protocol is not None:
+                self._protocol.connection_lost(error)
+        finally:
+            if self._listener is not None:
+                self._listener.detach(self)
 
     def __repr__(self) -> str:
         here, there = ("{}:{}".format(*address) for address in (self.address, self.peer_address))
@@ -736,13 +739,13 @@ class Network:
         self, protocol_factory: ProtocolFactory, host: str, port: int, start_serving: bool = True
     ) -> Listener:
         """Listen at a host's port; 0 is the next free one from 49152."""
-        port = port or self._free_port(self._add_host(host))
+        self._add_host(host)
+        port = port or self._free_port(host)
         if (host, port) in self._listeners:
             raise OSError(
                 errno.EADDRINUSE,
                 f"port {port} of host {host!r} is in use: stop its server, or take port 0 for a free one",
             )
-        self._add_host(host)
         listener = Listener(self, asyncio.get_running_loop(), (host, port), protocol_factory)
         self._listeners[host, port] = listener
         if start_serving:

@@ -15,7 +15,7 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import Context
 from typing import Any, NoReturn, TypeVar, TypeVarTuple
 
@@ -40,6 +40,8 @@ def simulate(
     horizon: Seconds = 604800,
 ) -> T:
     """Run `await scene(net)` on virtual time and return its result; what it leaves behind is cancelled.
+
+    It runs inside a running loop too, such as a notebook's, which waits meanwhile. Ctrl-C ends it.
 
     Args:
         latency: the way of every segment, one way, in seconds.
@@ -86,17 +88,16 @@ class SimulatedNetwork(Network):
 class Timer(asyncio.TimerHandle):
     """A timer that comes after the older ones of the same time."""
 
-    __slots__ = ("_number",)
+    __slots__ = ("_rank",)
     _scheduled: bool
 
-    def __init__(self, number: int, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self._number = number
+    def __init__(self, number: int, when: float, *arguments: Any) -> None:
+        super().__init__(when, *arguments)
+        self._rank = (when, number)
 
-    def __lt__(self, other: object) -> bool:
-        if not isinstance(other, Timer):
-            return NotImplemented
-        return (self.when(), self._number) < (other.when(), other._number)
+    def __lt__(self, other: Any) -> bool:
+        later: tuple[float, int] = other._rank
+        return self._rank < later
 
 
 class SceneTask(asyncio.Task[Any]):
@@ -194,13 +195,16 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def finish(self) -> None:
         """Cancel what is left and close the loop; nobody is told."""
         self.set_exception_handler(lambda loop, context: None)
-        self._finishing, self._horizon = True, math.inf
+        self._finishing, self._horizon, self._callbacks = True, math.inf, 0
         self.network.tap = None
         self.network.shut_down()
         try:
-            while self._tasks and self._runs_out(asyncio.wait(self._cancelled_tasks())):
-                pass
-            self._runs_out(self.shutdown_asyncgens())
+            with suppress(Stalled):
+                while self._tasks:
+                    self.run_until_complete(asyncio.wait(self._cancelled_tasks()))
+            self._callbacks = 0
+            with suppress(Stalled):
+                self.run_until_complete(self.shutdown_asyncgens())
         finally:
             for task in self._tasks:
                 task._log_destroy_pending = False  # type: ignore[attr-defined]
@@ -221,7 +225,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._callbacks += len(self._ready) or 1
         if timeout is None or timeout > 0:
             self._jump()
-        elif self._callbacks > PATIENCE:
+        if self._callbacks > PATIENCE:
             self._stall(f"{PATIENCE} callbacks ran and no time passed")
         return []
 
@@ -249,7 +253,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         if next_time == math.inf:
             self._stall("all wait for ever")
         if next_time > self._horizon:
-            self._stall(f"nothing ended before the horizon of {self._horizon:g} s")
+            self._stall(f"not over at the horizon of {self._horizon:g} s")
         if not self._finishing:
             self._callbacks = 0
         self._now = next_time
@@ -257,20 +261,12 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._clock_resolution = math.ulp(next_time)
 
     def _stall(self, why: str) -> NoReturn:
-        raise Stalled(self._now, why, [_describe(task) for task in self._tasks])
+        raise Stalled(self._now, why, [_describe(task) for task in self._tasks if not task.done()])
 
     def _cancelled_tasks(self) -> list[asyncio.Task[Any]]:
         for task in self._tasks:
             task.cancel()
         return list(self._tasks)
-
-    def _runs_out(self, coroutine: Coroutine[Any, Any, object]) -> bool:
-        self._callbacks = 0
-        try:
-            self.run_until_complete(coroutine)
-        except Stalled:
-            return False
-        return True
 
     def _make_task(self, loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> SceneTask:
         return SceneTask(self._task_count, coroutine, loop=loop, **options)
@@ -280,7 +276,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
 
 def _check_plain(ssl: object, sock: object) -> None:
-    if ssl is not None:
+    if ssl:
         _refuse("ssl")
     if sock is not None:
         _refuse("sockets")
