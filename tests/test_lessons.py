@@ -1,0 +1,220 @@
+"""Every lesson is one clean run from top to bottom, small, repeatable, and written in the form of the course.
+
+That the outputs are still true is checked by nbval, which runs the notebooks themselves.
+"""
+
+import ast
+import asyncio
+import base64
+import inspect
+import re
+from functools import cache
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from wslearn.lab.exercises import exercises
+
+NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
+LESSONS = sorted(NOTEBOOKS.glob("*.ipynb"))
+MAX_NOTEBOOK = 300_000  # bytes
+MAX_PICTURE = 60_000  # bytes
+MAX_LINES = 15
+MAX_CODE_CELLS = 2  # in a row
+MAX_FIRST_CELL = 60  # words
+
+# What another run, machine or version would print differently.
+VARIES = {
+    "a port": r"\b(127\.0\.0\.1|localhost|\[::1\]):\d+",
+    "an address in memory": r"\b0x[0-9a-f]{7,}",
+    "a path": r"(/tmp|/root|/home|/Users|/usr|site-packages|ipykernel_\d|[A-Z]:\\\\)",
+    "a date": r"\b20[2-9]\d-\d\d-\d\d|\b(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d",
+    "a version": r"\b(Python|websockets|wslearn)[/ ]\d+\.\d+",
+}
+LOUD = r"\b(simply|just|obviously)\b"
+
+
+def pytest_generate_tests(metafunc):
+    if "lesson" in metafunc.fixturenames:
+        metafunc.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
+    if "number" in metafunc.fixturenames:
+        metafunc.parametrize("number", exercises())
+
+
+@cache
+def read(lesson):
+    return nbformat.read(lesson, as_version=4)
+
+
+def code_cells(lesson):
+    return [cell for cell in read(lesson).cells if cell.cell_type == "code"]
+
+
+def prose(lesson):
+    """Return the text of the lesson without code, quoted or in line."""
+    cells = "\n\n".join(cell.source for cell in read(lesson).cells if cell.cell_type == "markdown")
+    return re.sub(r"```.*?```|`[^`]*`", "", cells, flags=re.DOTALL)
+
+
+def tags(cell):
+    return cell.metadata.get("tags", [])
+
+
+def outputs(lesson, kind):
+    return [
+        (cell, output) for cell in code_cells(lesson) for output in cell.outputs if output.output_type == kind
+    ]
+
+
+# one clean run
+
+
+def test_every_code_cell_was_run_once_from_top_to_bottom(lesson):
+    cells = code_cells(lesson)
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+
+
+def test_only_cells_that_must_fail_fail_and_they_do(lesson):
+    failed = [cell.id for cell, _ in outputs(lesson, "error")]
+    assert failed == [cell.id for cell in code_cells(lesson) if "raises-exception" in tags(cell)]
+
+
+def test_nothing_is_written_to_stderr(lesson):
+    assert [output.text for _, output in outputs(lesson, "stream") if output.name == "stderr"] == []
+
+
+def test_no_state_of_widgets_is_kept(lesson):
+    assert "widgets" not in read(lesson).metadata
+
+
+def test_lesson_is_small(lesson):
+    assert lesson.stat().st_size < MAX_NOTEBOOK
+
+
+def test_pictures_are_small(lesson):
+    pictures = [output.data.get("image/png", "") for kind in SHOWN for _, output in outputs(lesson, kind)]
+    assert max((len(base64.b64decode(picture)) for picture in pictures), default=0) <= MAX_PICTURE
+
+
+@pytest.mark.parametrize("what", VARIES)
+def test_no_compared_output_has_what_varies(lesson, what):
+    compared = [cell for cell in code_cells(lesson) if "nbval-ignore-output" not in tags(cell)]
+    texts = [text for cell in compared for output in cell.outputs for text in texts_of(output)]
+    assert [found[0] for text in texts if (found := re.search(VARIES[what], text))] == []
+
+
+SHOWN = ("execute_result", "display_data")
+
+
+def texts_of(output):
+    """Return what nbval compares of one output."""
+    if output.output_type == "stream":
+        return [output.text]
+    if output.output_type == "error":
+        return [output.ename, output.evalue]
+    return [text for kind, text in output.data.items() if kind.startswith("text/") or kind == "image/svg+xml"]
+
+
+# the form
+
+
+def test_first_cell_says_what_the_reader_will_be_able_to_do(lesson):
+    first = read(lesson).cells[0]
+    title, quote, sections = first.source.split("\n\n")
+    assert first.cell_type == "markdown"
+    assert re.fullmatch(r"# .+", title)
+    assert re.fullmatch(r"> .+", quote)
+    assert "RFC 6455" in sections
+    assert len(first.source.split()) <= MAX_FIRST_CELL
+
+
+def test_second_cell_imports_and_does_nothing_else(lesson):
+    second = read(lesson).cells[1]
+    assert second.cell_type == "code"
+    assert {type(node) for node in ast.parse(second.source).body} <= {ast.Import, ast.ImportFrom}
+
+
+def test_code_cells_are_short(lesson):
+    assert [cell.source for cell in code_cells(lesson) if len(cell.source.splitlines()) > MAX_LINES] == []
+
+
+def test_no_more_than_two_code_cells_follow_each_other(lesson):
+    kinds = "".join("c" if cell.cell_type == "code" else "m" for cell in read(lesson).cells)
+    assert max(map(len, re.findall("c+", kinds))) <= MAX_CODE_CELLS
+
+
+def test_no_cell_hides_its_output_behind_a_semicolon(lesson):
+    assert [cell.source for cell in code_cells(lesson) if cell.source.rstrip().endswith(";")] == []
+
+
+def test_prose_does_not_shout(lesson):
+    assert re.findall(LOUD, prose(lesson), re.IGNORECASE) == []
+    assert re.findall(r"!(?!\[)", prose(lesson)) == []
+
+
+def test_links_to_other_lessons_lead_somewhere(lesson):
+    linked = re.findall(r"\]\(([^)#:]+)[^):]*\)", prose(lesson))
+    assert [target for target in linked if not (NOTEBOOKS / target).exists()] == []
+
+
+def test_last_cell_has_three_findings_and_an_open_question(lesson):
+    last = read(lesson).cells[-1].source
+    findings = re.findall(r"^- .+", last, re.MULTILINE)
+    assert len(findings) == 3
+    assert any(re.search(r"\d", finding) for finding in findings)
+    assert "**Open question**" in last
+
+
+# the exercises
+
+
+def of_lesson(number):
+    return next(NOTEBOOKS.glob(f"{number[:2]}-*.ipynb"))
+
+
+def test_lesson_ends_with_two_exercises_or_more(lesson):
+    code = "\n".join(cell.source for cell in code_cells(lesson))
+    used = set(re.findall(r'exercise\("([\d.]+)"\)\.check', code))
+    assert used == {number for number in exercises() if lesson.name.startswith(number[:2])}
+    assert len(used) >= 2
+
+
+def test_stub_stands_in_the_lesson_as_it_is_judged_here(number):
+    stubs = [
+        cell.source for cell in code_cells(of_lesson(number)) if f'exercise("{number}").check' in cell.source
+    ]
+    assert len(stubs) == 1
+    assert exercises()[number].starter in stubs[0]
+
+
+def judged(number, code):
+    """Run code as in a cell behind the imports of its lesson, and judge its answer."""
+
+    async def cell():
+        names = {}
+        for source in (read(of_lesson(number)).cells[1].source, code):
+            waits = eval(compile(source, "<cell>", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), names)
+            if inspect.isawaitable(waits):
+                await waits
+        verdict = exercises()[number].check(names["answer"])
+        return await verdict if inspect.isawaitable(verdict) else verdict
+
+    return asyncio.run(cell())
+
+
+@pytest.fixture
+def nowhere(tmp_path, monkeypatch):
+    """Progress is kept in the working folder: here it is nobody's."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.usefixtures("nowhere")
+def test_solution_is_right(number):
+    verdict = judged(number, exercises()[number].solution_code)
+    assert verdict.state == "right", verdict
+
+
+@pytest.mark.usefixtures("nowhere")
+def test_untouched_stub_runs_and_is_not_right(number):
+    assert judged(number, exercises()[number].starter).state in ("not tried", "not yet", "almost")
