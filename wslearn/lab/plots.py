@@ -1,1 +1,429 @@
-"""Still pictures of conversations in time; the only module that imports matplotlib."""
+"""Still pictures of conversations in time; the only module that imports matplotlib.
+
+Each function takes data and returns a `Picture`: a figure for the eye, and as text the numbers that
+matter. Colours are Okabe and Ito's, with a glyph or a word beside each. Nothing here simulates or
+measures.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from io import BytesIO
+from typing import Any, NamedTuple
+
+from ipywidgets import Image, IntSlider, Label, Layout, VBox
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import MaxNLocator
+
+from wslearn.frames import Close, Ping, Pong
+from wslearn.trace import Trace, TracedFrame, TransitChunk
+
+BLUE, GREEN, VERMILLION = "#0072B2", "#009E73", "#D55E00"
+INK, PAPER = "#333333", "#ffffff"
+"""A sheet of paper on a dark desk too: these colours have no contrast to spare on a dark ground."""
+
+WIDTH, DPI = 7.2, 120
+"""Inches and dots per inch: the width of a notebook, less than 60 kB."""
+
+FAULTS = {"cut": "cable cut", "frozen": "frozen", "reset": "reset", "link changed": "link changed"}
+"""Events of a simulated network from which on a peer may be silent."""
+
+
+class Picture:
+    """A figure, and as text what is to be read in it.
+
+    The text is what prints and what tests compare.
+    """
+
+    def __init__(self, figure: Figure, text: str) -> None:
+        self.figure = figure
+        self.text = text
+
+    def __repr__(self) -> str:
+        return self.text
+
+    def _repr_png_(self) -> bytes:
+        file = BytesIO()
+        self.figure.savefig(file, format="png", dpi=DPI)
+        return file.getvalue()
+
+
+class Beat(NamedTuple):
+    """One ping and what became of it, in seconds of the server's clock.
+
+    Args:
+        pong: when the matching pong was received; None if it never was.
+        lost: when the server gave up; None if it did not.
+    """
+
+    ping: float
+    pong: float | None
+    lost: float | None
+
+    def __str__(self) -> str:
+        begin = f"ping at {self.ping:.2f} s"
+        if self.pong is not None:
+            return f"{begin}, pong at {self.pong:.2f} s: round trip {self.pong - self.ping:.2f} s"
+        if self.lost is not None:
+            return f"{begin}, no pong; timeout at {self.lost:.2f} s: {self.lost - self.ping:.2f} s in vain"
+        return f"{begin}, no pong yet"
+
+
+def beats(trace: Trace) -> list[Beat]:
+    """Return the pings of the server in the first session of a trace, each with its matching pong."""
+    on_wire = any(isinstance(chunk, TransitChunk) for chunk in trace.chunks)
+    pongs: dict[bytes, float] = {}
+    found = []
+    # From the last frame to the first, so that a pong is known before its ping asks for it.
+    for traced in reversed(_first_session(trace)):
+        match traced.frame:
+            case Pong(data=payload) if traced.sender == "client":
+                arrival = traced.received if on_wire else traced.time
+                if arrival is not None:
+                    pongs[payload] = arrival
+            case Ping(data=payload) if traced.sender == "server":
+                found.append((traced.time, pongs.pop(payload, None)))
+    end = _end(trace)
+    return [Beat(ping, pong, None if pong is not None else end) for ping, pong in reversed(found)]
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """Return the smallest value that at least this many percent of the values do not exceed.
+
+    Source: the nearest-rank method.
+    """
+    if not values:
+        raise ValueError("values is empty: a percentile needs one value or more")
+    return sorted(values)[max(1, math.ceil(len(values) * percent / 100)) - 1]
+
+
+# ── pings and pongs ──────────────────────────────────────────────────────────────────────────────
+
+
+def ping_timeline(trace: Trace, *, until: float | None = None) -> Picture:
+    """Draw each ping and pong on its way between server and client, the fault and the timeout.
+
+    Args:
+        trace: a simulation's `net.trace`, which knows when each frame was sent and received.
+        until: the end of the time axis, in seconds; None for all.
+    """
+    frames = _first_session(trace)
+    if not any(isinstance(chunk, TransitChunk) for chunk in trace.chunks):
+        raise ValueError("a trace of a server knows one end only: net.trace of a simulation is needed")
+    end = until or max((each.received or each.time for each in frames), default=1.0) * 1.08
+    figure, axes = _figure(2.9)
+    axes.hlines([0, 1], 0, end, color=INK, linewidth=1)
+    for each in frames:
+        if each.time <= end and isinstance(each.frame, Ping | Pong | Close):
+            _draw_flight(axes, each)
+    found = [beat for beat in beats(trace) if beat.ping <= end]
+    _draw_waits(axes, found)
+    lines = [str(beat) for beat in found]
+    if fault := _fault(trace):
+        _draw_fault(axes, *fault)
+        lines.append(_noticed(trace))
+        axes.set_title(lines[-1].rpartition(", ")[2], color=INK, fontsize=11, weight="bold", loc="left")
+    axes.set_yticks([0, 1], ["client", "server"])
+    axes.set_ylim(-0.38, 1.75)
+    _time_axis(axes, end)
+    _legend(axes, [("ping ▼", BLUE, "-"), ("pong ▲", GREEN, "-"), ("✕ never arrived", VERMILLION, "--")])
+    return Picture(figure, "\n".join(lines))
+
+
+def _draw_flight(axes: Axes, traced: TracedFrame) -> None:
+    """Draw one frame on its way; one that never arrives ends in a cross."""
+    from_server = traced.sender == "server"
+    begin = 1.0 if from_server else 0.0
+    colour = BLUE if isinstance(traced.frame, Ping) else GREEN if isinstance(traced.frame, Pong) else INK
+    if traced.received is not None:
+        axes.plot([traced.time, traced.received], [begin, 1 - begin], color=colour, linewidth=1.8)
+        axes.plot([traced.received], [1 - begin], "v" if from_server else "^", color=colour, markersize=7)
+        return
+    stop = 0.55 if from_server else 0.45
+    axes.plot([traced.time, traced.time], [begin, stop], color=VERMILLION, linewidth=1.8, linestyle="--")
+    axes.plot([traced.time], [stop], "x", color=VERMILLION, markersize=8, markeredgewidth=2)
+    if isinstance(traced.frame, Close):
+        axes.text(traced.time, stop - 0.12, "Close", color=INK, fontsize=9, ha="center", va="top")
+
+
+def _draw_waits(axes: Axes, found: list[Beat]) -> None:
+    """Draw above the server how long it waited for each pong."""
+    for beat in found:
+        stop = beat.pong if beat.pong is not None else beat.lost
+        if stop is None:
+            continue
+        colour = GREEN if beat.pong is not None else VERMILLION
+        axes.plot([beat.ping, stop], [1.2, 1.2], color=colour, linewidth=6, solid_capstyle="butt")
+        text = f"{stop - beat.ping:.1f} s" + ("" if beat.pong is not None else " in vain")
+        axes.text((beat.ping + stop) / 2, 1.28, text, color=colour, ha="center", va="bottom", fontsize=9)
+
+
+def _draw_fault(axes: Axes, time: float, what: str) -> None:
+    axes.axvline(time, color=VERMILLION, linewidth=1.5, linestyle=":")
+    axes.text(time, -0.34, f" {what} at {time:.1f} s", color=VERMILLION, va="bottom", fontsize=9)
+
+
+def lanes(traces: Mapping[str, Trace], *, until: float | None = None) -> Picture:
+    """Draw conversations under each other: pings, pongs, the fault and the end, as the server sees them.
+
+    Args:
+        traces: by name, each a simulation's `net.trace`.
+        until: the end of the time axis, in seconds; None for all.
+    """
+    found = {name: beats(trace) for name, trace in traces.items()}
+    last = [time for name in traces for time in (_end(traces[name]), *(b.ping for b in found[name])) if time]
+    until = until or max(last, default=1.0) * 1.05
+    figure, axes = _figure(0.9 + 0.5 * len(traces))
+    lines = []
+    for row, (name, trace) in enumerate(traces.items()):
+        _draw_lane(axes, -row, trace, found[name], until)
+        lines.append(f"{name}: {_noticed(trace)}")
+        axes.text(until * 1.01, -row, _delay(trace), color=INK, va="center", weight="bold")
+    axes.set_yticks([-row for row in range(len(traces))], list(traces))
+    axes.set_ylim(0.4 - len(traces), 0.7)
+    _time_axis(axes, until)
+    names = ["| ping", "● pong", "▼ it happens", "✕ session over"]
+    _legend(
+        axes, [(name, colour, "") for name, colour in zip(names, (BLUE, GREEN, INK, VERMILLION), strict=True)]
+    )
+    return Picture(figure, "\n".join(lines))
+
+
+def _draw_lane(axes: Axes, row: float, trace: Trace, found: list[Beat], until: float) -> None:
+    end, fault = _end(trace), _fault(trace)
+    axes.hlines([row], 0, until if end is None else end, color=INK, linewidth=1)
+    pings = [beat.ping for beat in found if beat.ping <= until]
+    pongs = [beat.pong for beat in found if beat.pong is not None and beat.pong <= until]
+    axes.plot(pings, [row] * len(pings), "|", color=BLUE, markersize=15, markeredgewidth=2)
+    axes.plot(pongs, [row] * len(pongs), "o", color=GREEN, markersize=6)
+    if fault is not None:
+        axes.plot([fault[0]], [row + 0.24], "v", color=INK, markersize=7)
+    if end is not None and end <= until:
+        axes.plot([end], [row], "x", color=VERMILLION, markersize=10, markeredgewidth=2.5)
+
+
+# ── many round trips, many cuts, many settings ───────────────────────────────────────────────────
+
+
+def histogram(values: Sequence[float], *, name: str = "round trip", unit: str = "ms") -> Picture:
+    """Draw how often each value came, with the median and the 99th percentile."""
+    half, most = percentile(values, 50), percentile(values, 99)
+    figure, axes = _figure(2.9)
+    axes.hist(values, bins=40, color=BLUE, alpha=0.75)
+    for value, label, colour, style in ((half, "p50", GREEN, "-"), (most, "p99", VERMILLION, "--")):
+        axes.axvline(value, color=colour, linewidth=2, linestyle=style)
+        text, place = f"{label} {value:.0f} {unit}", ("data", "axes fraction")
+        axes.annotate(text, (value, 1.01), xycoords=place, color=colour, weight="bold", ha="center")
+    axes.set_xlim(0, max(values) * 1.08)
+    axes.set_xlabel(f"{name} in {unit}")
+    axes.set_ylabel("how many")
+    shown = f"p50 {half:.1f} {unit}, p99 {most:.1f} {unit}, longest {max(values):.1f} {unit}"
+    return Picture(figure, f"{len(values)} times {name}: {shown}")
+
+
+def detection_band(cuts: Sequence[tuple[float, float]], *, period: float, timeout: float) -> Picture:
+    """Draw how long each cut stayed unnoticed, over the moment of the cut.
+
+    Args:
+        cuts: when the cable was cut, and how long after that it was noticed, both in seconds.
+        period: the pause between a pong and the next ping, in seconds.
+        timeout: the wait for a pong, in seconds.
+    """
+    delays = [delay for _, delay in cuts]
+    mean = sum(delays) / len(delays)
+    figure, axes = _figure(3.1)
+    axes.axhspan(timeout, period + timeout, color=BLUE, alpha=0.13)
+    axes.scatter([moment for moment, _ in cuts], delays, s=7, color=BLUE, linewidths=0)
+    axes.axhline(mean, color=VERMILLION, linewidth=2, linestyle="--")
+    for height, text, colour in (
+        (period + timeout, f"period + timeout\n= {period + timeout:g} s", BLUE),
+        (mean, f"mean {mean:.1f} s", VERMILLION),
+        (timeout, f"timeout\n= {timeout:g} s", BLUE),
+    ):
+        place = ("axes fraction", "data")
+        axes.annotate(text, (1.01, height), xycoords=place, color=colour, weight="bold", va="center")
+    axes.set_ylim(0, (period + timeout) * 1.15)
+    axes.set_xlabel("moment of the cut in s")
+    axes.set_ylabel("unnoticed for, in s")
+    shown = f"{min(delays):.1f} s at least, {mean:.1f} s on average, {max(delays):.1f} s at most"
+    return Picture(figure, f"{len(cuts)} cuts, noticed after: {shown}")
+
+
+Table = Sequence[Sequence[float]]
+
+
+def heat_maps(
+    tables: Mapping[str, Table],
+    *,
+    periods: Sequence[float],
+    timeouts: Sequence[float],
+    notes: Sequence[str] = (),
+) -> Picture:
+    """Draw tables of numbers over period and timeout, side by side.
+
+    Args:
+        tables: by title, a row for each timeout with a value for each period.
+        periods: seconds, along the bottom.
+        timeouts: seconds, up the side.
+        notes: a word for each period, as what it costs.
+    """
+    figure = _paper(3.4)
+    ticks = [f"{period:g}" for period in periods]
+    if notes:
+        ticks = [f"{tick}\n{note}" for tick, note in zip(ticks, notes, strict=True)]
+    for place, (title, table) in enumerate(tables.items(), 1):
+        axes = _axes(figure, 1, len(tables), place)
+        _draw_heat(axes, table)
+        axes.set_title(title, color=INK, fontsize=11, weight="bold")
+        axes.set_xticks(range(len(periods)), ticks, fontsize=9)
+        axes.set_yticks(range(len(timeouts)), [f"{timeout:g}" for timeout in timeouts])
+        axes.set_xlabel("ping_period in s")
+        axes.set_ylabel("timeout in s")
+        axes.label_outer()
+    lines = [_table_lines(title, table, periods, timeouts) for title, table in tables.items()]
+    return Picture(figure, "\n".join(lines))
+
+
+def _draw_heat(axes: Axes, table: Table) -> None:
+    most = max(max(row) for row in table) or 1
+    axes.imshow(table, origin="lower", cmap="cividis", vmin=0, vmax=most, aspect="auto")
+    for y, row in enumerate(table):
+        for x, value in enumerate(row):
+            colour = "black" if value > 0.55 * most else "white"
+            axes.text(x, y, f"{value:.0f}", color=colour, ha="center", va="center")
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)
+
+
+def _table_lines(title: str, table: Table, periods: Sequence[float], timeouts: Sequence[float]) -> str:
+    head = "timeout \\ period" + "".join(f"{period:>6g}" for period in periods)
+    body = [
+        f"{timeout:>16g}" + "".join(f"{value:>6.0f}" for value in row)
+        for timeout, row in zip(timeouts, table, strict=True)
+    ]
+    return "\n".join([f"{title}:", head, *body])
+
+
+# ── a picture that is drawn again ────────────────────────────────────────────────────────────────
+
+
+class Slider(VBox):  # type: ignore[misc]
+    """A picture that is drawn again when its slider is let go.
+
+    Args:
+        draw: takes the slider's number and returns a `Picture`, in a fraction of a second.
+        name: what the number is, with its unit.
+        value: where the slider begins.
+        most: where it ends; it starts at 0.
+    """
+
+    def __init__(self, draw: Callable[[int], Picture], name: str, value: int, most: int) -> None:
+        self._draw = draw
+        self._picture = draw(value)
+        self._image = Image(value=self._picture._repr_png_(), format="png", layout=Layout(max_width="100%"))
+        self._error = Label()
+        slider = IntSlider(
+            value, 0, most, description=name, continuous_update=False, style={"description_width": "initial"}
+        )
+        slider.layout.width = "min(100%, 32em)"
+        slider.observe(self._moved, "value")
+        super().__init__([slider, self._image, self._error])
+
+    def _moved(self, change: Any) -> None:
+        try:
+            self._picture = self._draw(change["new"])
+        except Exception as error:  # Nobody sees what a callback raises: it is shown here.
+            self._error.value = f"{type(error).__name__}: {error}"
+            return
+        self._error.value = ""
+        self._image.value = self._picture._repr_png_()
+
+    def __repr__(self) -> str:
+        return repr(self._picture)
+
+    def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
+        shown = super()._repr_mimebundle_(**options)
+        return {**shown, "text/plain": repr(self), "image/png": self._picture._repr_png_()}
+
+
+# ── what all pictures share ──────────────────────────────────────────────────────────────────────
+
+
+def _paper(height: float) -> Figure:
+    layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1)
+    return Figure(figsize=(WIDTH, height), layout=layout, facecolor=PAPER)
+
+
+def _figure(height: float) -> tuple[Figure, Axes]:
+    figure = _paper(height)
+    return figure, _axes(figure, 1, 1, 1)
+
+
+def _axes(figure: Figure, *place: int) -> Axes:
+    axes = figure.add_subplot(*place)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[:].set_color(INK)
+    axes.tick_params(colors=INK, labelsize=10)
+    axes.xaxis.label.set_color(INK)
+    axes.yaxis.label.set_color(INK)
+    return axes
+
+
+def _time_axis(axes: Axes, end: float) -> None:
+    axes.set_xlim(0, end)
+    axes.set_xlabel("time in s")
+    axes.xaxis.set_major_locator(MaxNLocator(10, steps=[1, 2, 5, 10]))
+
+
+def _legend(axes: Axes, entries: list[tuple[str, str, str]]) -> None:
+    """Write the names in their colours above the picture, at the right."""
+    line = partial(axes.plot, [], [])
+    axes.legend(
+        handles=[line(color=colour, linestyle=style, label=name)[0] for name, colour, style in entries],
+        labelcolor="linecolor",
+        loc="lower right",
+        bbox_to_anchor=(1, 1),
+        ncols=len(entries),
+        frameon=False,
+        fontsize=9,
+        handlelength=1 if any(style for _, _, style in entries) else 0,
+    )
+
+
+def _first_session(trace: Trace) -> list[TracedFrame]:
+    frames = trace.frames
+    return [each for each in frames if each.session == frames[0].session]
+
+
+def _fault(trace: Trace) -> tuple[float, str] | None:
+    """Return when something happened to the network, and what."""
+    found = [(event.time, FAULTS[event.name]) for event in trace.events if event.name in FAULTS]
+    return found[0] if found else None
+
+
+def _end(trace: Trace) -> float | None:
+    """Return when the server gave up: its Close came first, or a reset; None if it never did."""
+    closes = [each for each in _first_session(trace) if isinstance(each.frame, Close)]
+    ends = [each.time for each in closes[:1] if each.sender == "server"]
+    ends += [event.time for event in trace.events if event.name == "reset"]
+    return min(ends, default=None)
+
+
+def _delay(trace: Trace) -> str:
+    """Return in few words how long the server noticed nothing."""
+    fault, end = _fault(trace), _end(trace)
+    if end is None:
+        return "no alarm"
+    if fault is None:
+        return f"at {end:.1f} s"
+    return "at once" if end == fault[0] else f"after {end - fault[0]:.1f} s"
+
+
+def _noticed(trace: Trace) -> str:
+    fault = _fault(trace)
+    what = f"{fault[1]} at {fault[0]:.1f} s, " if fault else ""
+    return f"{what}noticed {_delay(trace)}".replace("noticed no alarm", "no alarm")
