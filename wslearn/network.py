@@ -152,7 +152,7 @@ class Wire:
         self._busy_since: float | None = None
         self._bits = 0
         self._last_arrival = 0.0
-        self._was_reset = False
+        self._ended = False
 
     @property
     def buffered(self) -> int:
@@ -160,7 +160,9 @@ class Wire:
         return self.waiting + self.unread
 
     def send(self, flag: Flag, data: bytes = b"") -> None:
-        """Let bytes or a flag wait for their turn."""
+        """Let bytes or a flag wait for their turn; after a reset nothing follows."""
+        if self._ended:
+            return
         now = self.sender.loop.time()
         size = self._network.faults.segment_size
         for start in range(0, max(1, len(data)), size):
@@ -172,13 +174,11 @@ class Wire:
         self.start()
 
     def reset(self) -> None:
-        """Send a reset, once, behind what a closed socket still sends; the rest never leaves."""
-        if self._was_reset:
-            return
-        self._was_reset = True
+        """Send a reset behind what a closed socket still sends; the rest never leaves."""
         while self.outbox and self.waiting > WINDOW:
             self.waiting -= len(self.outbox.pop().data)
         self.send("RST")
+        self._ended = True
 
     def start(self) -> None:
         """Begin to send what waits, unless a fault holds it."""
@@ -215,15 +215,16 @@ class Wire:
     def cut_short(self) -> None:
         """Lose all that is not read, and show the receiver a reset."""
         self.recall()
-        self.drop()
+        self.end()
         self.discard()
         self.inbox.append(Segment("RST", b"", self.receiver.loop.time()))
         self.receiver.call_soon(self.receiver.read)
 
-    def drop(self) -> None:
-        """Forget what waits to leave."""
+    def end(self) -> None:
+        """Forget what waits to leave, and send nothing any more."""
         self.outbox.clear()
         self.waiting = 0
+        self._ended = True
 
     def discard(self) -> None:
         """Forget what has arrived and nobody has read."""
@@ -382,8 +383,6 @@ class Endpoint(asyncio.Transport):
             self.abort()
             return
         self.state = "closing"
-        if not self._wrote_eof:
-            self.outbound.send("FIN")
         self.watch_buffer()
 
     def abort(self) -> None:
@@ -428,7 +427,7 @@ class Endpoint(asyncio.Transport):
     def vanish(self) -> None:
         """End without a word to the peer."""
         self.outbound.recall()
-        self.outbound.drop()
+        self.outbound.end()
         self._end(None)
 
     def _has_news(self) -> bool:
@@ -462,12 +461,12 @@ class Endpoint(asyncio.Transport):
         if segment.flag == "RST" or self.state == "lost":
             return True
         if self.is_closing():
-            # Nobody reads a closed socket: what lies there makes its end a reset (RFC 1122, 4.2.2.13).
             return not segment.data
         return self._reading
 
     def _receive(self, segment: Segment) -> None:
         if segment.flag == "RST":
+            self.outbound.end()
             self._end(self._reset_error())
         elif self.state == "lost":
             if segment.data:
@@ -518,7 +517,6 @@ class Endpoint(asyncio.Transport):
         except Exception as error:  # As asyncio's transports do: report it, and end the connection.
             message = f"{getattr(method, '__qualname__', method)} failed"
             self.loop.call_exception_handler({"message": message, "exception": error, "transport": self})
-            self.outbound.reset()
             self._end(error)
 
     def _end(self, error: Exception | None) -> None:
@@ -528,10 +526,11 @@ class Endpoint(asyncio.Transport):
         self.loop.call_soon(self._lose, error, context=self.context)
 
     def _lose(self, error: Exception | None) -> None:
-        if isinstance(error, ConnectionError):
-            self.outbound.drop()
-        elif self.inbound.unread:
+        if self.inbound.unread:
+            # Nobody reads a closed socket: what lies there makes its end a reset (RFC 9293, section 3.6.1).
             self.outbound.reset()
+        elif not self._wrote_eof:
+            self.outbound.send("FIN")
         self.inbound.discard()
         self.state = "lost"
         self._network.forget(self)
