@@ -3,6 +3,7 @@ import pytest
 from wslearn.lab.bit_map import flip, verdict
 from wslearn.lab.exercises import exercise
 from wslearn.lab.lesson_03 import EXERCISES, FAULTY, HEADERS, HELLO, LONG_HELLO, WRONG_BITS, ours, theirs
+from wslearn.lab.plots import header_share
 
 
 @pytest.fixture(autouse=True)
@@ -170,3 +171,16 @@ def test_frame_of_exactly_the_limit_waits_for_its_payload():
 @pytest.mark.parametrize("answer", ["82 fe 03 e9", 1009])
 def test_too_big_has_to_be_bytes(answer):
     assert "bytes are needed" in exercise("03.5").check(answer).text
+
+
+def test_header_share_prints_and_draws_the_two_steps():
+    def header_size(length, masked):
+        return 2 + (0 if length < 126 else 2 if length < 65_536 else 8) + (4 if masked else 0)
+
+    picture = header_share(header_size)
+    assert repr(picture).splitlines() == [
+        "payload/bytes         1        5      125      126   65,535   65,536",
+        "client, %          85.7     54.5     4.58     5.97   0.0122   0.0214",
+        "server, %          66.7     28.6     1.57     3.08   0.0061   0.0153",
+    ]
+    assert len(picture._repr_png_()) < 60_000

@@ -427,3 +427,34 @@ def _noticed(trace: Trace) -> str:
     fault = _fault(trace)
     what = f"{fault[1]} at {fault[0]:.1f} s, " if fault else ""
     return f"{what}noticed {_delay(trace)}".replace("noticed no alarm", "no alarm")
+
+
+# ── the header of a frame ────────────────────────────────────────────────────────────────────────
+
+
+def header_share(header_size: Callable[[int, bool], int]) -> Picture:
+    """Draw how much of a frame is its header, over the size of the payload.
+
+    Args:
+        header_size: takes the bytes of a payload and whether it is masked, returns those of the header.
+    """
+    told = (1, 5, 125, 126, 65_535, 65_536)
+    sizes = sorted({round(2 ** (eighth / 8)) for eighth in range(161)} | set(told))
+    figure, axes = _figure(2.9)
+    lines = ["payload/bytes " + "".join(f"{size:>9,}" for size in told)]
+    for name, colour, style, masked in (("client", VERMILLION, "--", True), ("server", BLUE, "-", False)):
+        shares = {size: 100 - 100 * size / (size + header_size(size, masked)) for size in sizes}
+        axes.loglog(list(shares), list(shares.values()), color=colour, linestyle=style, linewidth=2)
+        lines.append(f"{f'{name}, %':<14}" + "".join(f"{shares[size]:>9.3g}" for size in told))
+        for size in (1, 126, 65_536) if masked else ():
+            text = f"{shares[size]:.0f} %" if shares[size] > 1 else f"{shares[size]:.1g} %"
+            axes.annotate(text, (size, shares[size]), (4, 5), textcoords="offset points", color=colour)
+    for step in (126, 65_536):
+        axes.axvline(step, color=INK, linewidth=1, linestyle=":")
+        axes.text(step, 60, f" {step:,}", color=INK, fontsize=9)
+    axes.set_xlabel("payload in bytes")
+    axes.set_ylabel("header in % of the frame")
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.yaxis.set_major_formatter("{x:g}")
+    _legend(axes, [("client, masked", VERMILLION, "--"), ("server", BLUE, "-")])
+    return Picture(figure, "\n".join(lines))
