@@ -151,38 +151,40 @@ function inspect(frame, wide, announce) {
     return zone("bits", "bits", ...children);
   }
 
-  function pairZone() {
+  function payloadZone() {
     const columns = wide ? 16 : 8;
-    const masked = octets(frame.payload.masked).slice(0, opened ? undefined : FOLD / 2);
-    const unmasked = octets(frame.payload.unmasked);
-    const key = octets(frame.payload.key);
+    const { start, key: keyHex } = frame.payload;
+    const [masked, unmasked, key] = [frame.payload.masked, frame.payload.unmasked, keyHex].map(octets);
+    const shown = Math.min(masked.length, opened ? Infinity : FOLD / 2);
+    const onWire = (index) => ({ start: 8 * (start + index), length: 8 });
+    const ofKey = (index) => ({ start: 8 * (start - 4 + (index % 4)), length: 8 });
     const children = [];
-    for (let from = 0; from < masked.length; from += columns) {
-      const indexes = masked.slice(from, from + columns).map((_, index) => from + index);
-      const byteRange = (index) => ({ start: 8 * (frame.payload.start + index), length: 8 });
-      const line = (heading, make) => {
+    for (let from = 0; from < shown; from += columns) {
+      const indexes = masked.slice(from, Math.min(from + columns, shown)).map((_, index) => from + index);
+      const line = (heading, range, hex, name) => {
         const cells = [];
-        indexes.forEach((index) => make(index, cells));
+        for (const index of indexes) cell(hex(index), range(index), name(index), cells);
         rows.push(cells);
         return row(columns, heading, ...cells);
       };
-      const keyStart = frame.payload.start - 4;
-      children.push(element("div", { class: "block", role: "presentation" },
-        line("masked", (index, cells) => cell(masked[index], byteRange(index), `masked payload byte ${index}, hex ${masked[index]}`, cells)),
-        line("⊕ key", (index, cells) => cell(key[index % 4], { start: 8 * (keyStart + (index % 4)), length: 8 }, `key byte ${index % 4}, hex ${key[index % 4]}`, cells)),
-        line("= payload", (index, cells) => cell(unmasked[index], byteRange(index), `payload byte ${index}, hex ${unmasked[index]}, character ${character(unmasked[index])}`, cells)),
-        labelRow(columns, ...indexes.map((index) => element("span", { class: "character" }, character(unmasked[index])))),
-      ));
+      const covered = key.length ? [
+        line("masked", onWire, (index) => masked[index], (index) => `${masked[index]}: masked payload byte ${index}`),
+        line("⊕ key", ofKey, (index) => key[index % 4], (index) => `${key[index % 4]}: key byte ${index % 4}`),
+      ] : [];
+      const clear = line(key.length ? "= payload" : "payload", onWire, (index) => unmasked[index],
+        (index) => `${unmasked[index]}: payload byte ${index}, character ${character(unmasked[index])}`);
+      children.push(element("div", { class: "block", role: "presentation" }, ...covered, clear,
+        labelRow(columns, ...indexes.map((index) => element("span", { class: "character" }, character(unmasked[index]))))));
     }
-    return zone("pair", "masked and unmasked payload", ...children);
+    if (shown < masked.length) children.push(foldZone(start + shown));
+    return zone("pair", "payload", ...children);
   }
 
-  function foldZone(hidden) {
-    const cells = [];
-    const text = bytes.length > FOLD && !opened ? `… ${hidden.toLocaleString("en")} more bytes: Enter or click unfolds` : `… ${hidden.toLocaleString("en")} more bytes`;
+  function foldZone(from) {
+    const hidden = frame.size - from;
+    const text = `… ${hidden.toLocaleString("en")} more bytes${opened ? "" : ": Enter or click unfolds"}`;
     const node = element("span", { role: "gridcell", class: "cell fold", tabindex: "-1" }, text);
-    cells.push(Object.assign(node, { range: { start: 8 * (frame.size - hidden), length: 8 * hidden }, opens: true }));
-    rows.push(cells);
+    rows.push([Object.assign(node, { range: { start: 8 * from, length: 8 * hidden }, opens: !opened })]);
     return element("div", { role: "row", class: "folded" }, node);
   }
 
@@ -194,7 +196,7 @@ function inspect(frame, wide, announce) {
 
   // What is in focus ------------------------------------------------------------------------
 
-  const detail = element("div", { class: "detail", role: "status", "aria-live": "polite" });
+  const detail = element("div", { class: "told", role: "status", "aria-live": "polite" });
 
   function place(range) {
     const [first, last] = [Math.floor(range.start / 8), Math.floor((range.start + range.length - 1) / 8)];
@@ -272,7 +274,7 @@ function inspect(frame, wide, announce) {
     if (!HANDLED.includes(event.key) || event.altKey || event.metaKey) return;
     event.stopPropagation();
     event.preventDefault();
-    if (event.key === "Enter") return current.opens && !opened ? unfold() : pin(!pinned);
+    if (event.key === "Enter") return current.opens ? unfold() : pin(!pinned);
     if (event.key === "Escape") return pinned ? pin(false) : leave(current);
     const next = step(event.key, event.ctrlKey);
     if (next) land(next);
@@ -281,7 +283,7 @@ function inspect(frame, wide, announce) {
   // Put together ----------------------------------------------------------------------------
 
   const grid = element("div", { role: "grid", class: "frame", "aria-label": `${frame.title}: fields, bytes and bits. Arrow keys move, Enter pins, Escape leaves.` });
-  const box = element("div", { class: "inspect" }, grid, detail);
+  const box = element("div", { class: "inspect" }, grid, element("div", { class: "detail" }, detail));
 
   function build() {
     rows.length = 0;
@@ -289,10 +291,10 @@ function inspect(frame, wide, announce) {
     const shownBits = Math.min(bytes.length, opened ? Infinity : BITS_FOLD);
     const heading = (text) => element("h4", { role: "presentation" }, text);
     grid.replaceChildren(...wrongZone(), fieldZone(), heading("Bytes"), byteZone(shown));
-    const hidden = frame.size - shown;
-    if (hidden > 0) grid.append(foldZone(hidden));
+    if (shown < frame.size) grid.append(foldZone(shown));
+    if (frame.missing) grid.append(element("div", { class: "missing", role: "presentation" }, `missing: ${frame.missing}`));
     grid.append(heading(`Bits, ${wide ? 32 : 16} a row`), bitZone(shownBits));
-    if (frame.payload.key && frame.payload.masked) grid.append(heading("Masked ⊕ key = payload"), pairZone());
+    if (frame.payload.masked) grid.append(heading(frame.payload.key ? "Masked ⊕ key = payload" : "Payload, not masked"), payloadZone());
     current = null;
     const first = rows[0]?.[0];
     if (first) land(first, false);
@@ -302,7 +304,7 @@ function inspect(frame, wide, announce) {
   grid.addEventListener("click", (event) => {
     const node = event.target.closest(".cell");
     if (!node) return;
-    if (node.opens && !opened) return unfold();
+    if (node.opens) return unfold();
     pin(!(pinned && node === current));
     land(node);
   });
