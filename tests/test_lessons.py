@@ -189,11 +189,11 @@ def test_stub_stands_in_the_lesson_as_it_is_judged_here(number):
 
 
 def judged(number, code):
-    """Run code as in a cell behind the imports of its lesson, and judge its answer."""
+    """Run code as in a cell behind the imports of its lesson and its setup, and judge its answer."""
 
     async def cell():
         names = {}
-        for source in (read(of_lesson(number)).cells[1].source, code):
+        for source in (read(of_lesson(number)).cells[1].source, exercises()[number].setup, code):
             waits = eval(compile(source, "<cell>", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), names)
             if inspect.isawaitable(waits):
                 await waits

@@ -14,6 +14,7 @@ answer is right.
 from __future__ import annotations
 
 import json
+import re
 import traceback
 import warnings
 from collections.abc import Awaitable, Callable, Iterator
@@ -84,6 +85,7 @@ class Exercise:
         hints: a nudge, the place, nearly the answer.
         starter: code of the stub; defines `answer`, runs untouched, and is not right.
         solution: code that defines a right `answer`.
+        setup: what starter and solution need from the lesson above, beside its imports.
     """
 
     def __init__(
@@ -96,6 +98,7 @@ class Exercise:
         hints: tuple[str, str, str],
         starter: str,
         solution: str,
+        setup: str = "",
     ) -> None:
         self.number = number
         self.stars = stars
@@ -104,6 +107,7 @@ class Exercise:
         self.hints = hints
         self.starter = starter.strip("\n")
         self.solution_code = solution.strip("\n")
+        self.setup = setup
         self._judge = judge
         self._hinted = 0
         self._asked = False
@@ -164,7 +168,8 @@ class Exercise:
         return f"{self.title}: {self.task}"
 
     def _repr_html_(self) -> str:
-        return f"<p><strong>{self.title}</strong>: {escape(self.task)}</p>"
+        task = re.sub("`(.*?)`", r"<code>\1</code>", escape(self.task))
+        return f"<p><strong>{self.title}</strong>: {task}</p>"
 
 
 @dataclass(frozen=True)
@@ -218,7 +223,7 @@ class Progress(dict[str, str]):
 
 def progress() -> Progress:
     """Return the exercises that are done, from the file in the working folder."""
-    with suppress(OSError, ValueError):
+    with suppress(OSError, TypeError, ValueError):
         return Progress(json.loads(PROGRESS.read_text()))
     return Progress()
 
@@ -263,7 +268,8 @@ def compare_bytes(got: object, want: bytes, good: str = "") -> Verdict:
         if ours != theirs:
             verdict = almost if n else not_yet
             return verdict(f"byte {n} is {ours:02x}: the judge expects another value there")
-    return almost(f"{len(got)} bytes: the judge expects {len(want)}, and all that are there fit")
+    fit = min(len(got), len(want))
+    return almost(f"the first {fit} fit; these are {len(got)} in all, the judge expects {len(want)}")
 
 
 def compare_values(got: Any, want: Any, good: str = "", names: tuple[str, ...] = ()) -> Verdict:

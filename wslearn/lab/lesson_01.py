@@ -163,7 +163,8 @@ def judge_greeter(answer: Any) -> Verdict:
         return right(f"{len(NAMES)} names were greeted, and bye ended with {reason!r}")
     fitting = sum(got == want for got, want in zip(said[1:], wanted[1:], strict=False))
     verdict = almost if fitting == len(NAMES) else not_yet
-    return verdict(f"{fitting} of {len(NAMES)} names were greeted, and the end was {reason!r}")
+    end = f"the end was {reason!r}" if reason else "bye ended nothing"
+    return verdict(f"{fitting} of {len(NAMES)} names were greeted, and {end}")
 
 
 async def _greet(server: Server) -> tuple[list[str], CloseReason | None]:
@@ -205,8 +206,8 @@ EXERCISES = [
         1,
         "P",
         task=(
-            'A client of /echo says "Ana", waits for the answer, then says "bye". How many frames does each '
-            "side send, Close frames counted too? Predict two numbers: client, server."
+            'A client of `/echo` says "Ana", waits for the answer, then says "bye". How many frames does '
+            "each side send, Close frames counted too? Predict two numbers: client, server."
         ),
         judge=judge_frames,
         hints=(
@@ -222,8 +223,8 @@ EXERCISES = [
         1,
         "B",
         task=(
-            "Give the running server a second route: /shout sends every text back in capitals. "
-            "Three texts are said to it, by our client and by the websockets library."
+            "Give the running server a second route: `/shout` sends every text back in capitals. "
+            "Three texts are said to it, by our client and by the `websockets` library."
         ),
         judge=judge_shout,
         hints=(
@@ -246,6 +247,7 @@ async def shout(session):
 
 answer = app
 """,
+        setup="app = Application(); app.install(WebSockets)",
     ),
     Exercise(
         "01.3",
@@ -269,8 +271,8 @@ answer = app
         2,
         "B",
         task=(
-            "Build the two routes of a stadium: what a reporter says to /goal goes to all who are connected "
-            "to /watch. Three viewers must get three goals each, in order, having sent nothing."
+            "Build the two routes of a stadium: what a reporter says to `/goal` goes to all who are "
+            "connected to `/watch`. Three viewers must get three goals each, in order, having sent nothing."
         ),
         judge=judge_push,
         hints=(
