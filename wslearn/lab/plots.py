@@ -18,16 +18,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
+from PIL import Image as Pixels
 
-from wslearn.frames import Close, Ping, Pong
+from wslearn.frames import Close, CloseCode, Frame, Ping, Pong
 from wslearn.trace import Trace, TracedFrame, TransitChunk
 
 BLUE, GREEN, VERMILLION = "#0072B2", "#009E73", "#D55E00"
 INK, PAPER = "#333333", "#ffffff"
 """A sheet of paper on a dark desk too: these colours have no contrast to spare on a dark ground."""
 
-WIDTH, DPI = 7.2, 120
-"""Inches and dots per inch: the width of a notebook, less than 60 kB."""
+WIDTH, DPI = 7.2, 140
+"""Inches and dots per inch: the width of a notebook, and less than 60 kB in a file."""
 
 FAULTS = {"cut": "cable cut", "frozen": "frozen", "reset": "reset", "link changed": "link changed"}
 """Events of a simulated network from which on a peer may be silent."""
@@ -47,8 +48,10 @@ class Picture:
         return self.text
 
     def _repr_png_(self) -> bytes:
-        file = BytesIO()
-        self.figure.savefig(file, format="png", dpi=DPI)
+        drawn, file = BytesIO(), BytesIO()
+        self.figure.savefig(drawn, format="png", dpi=DPI)
+        # A palette of 64 colours takes a third of the bytes.
+        Pixels.open(drawn).convert("RGB").quantize(64).save(file, "png", optimize=True)
         return file.getvalue()
 
 
@@ -347,7 +350,7 @@ class Slider(VBox):  # type: ignore[misc]
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
         shown = super()._repr_mimebundle_(**options)
-        return {**shown, "text/plain": repr(self), "image/png": self._picture._repr_png_()}
+        return {**shown, "text/plain": repr(self), "image/png": self._image.value}
 
 
 # ── what all pictures share ──────────────────────────────────────────────────────────────────────
@@ -408,9 +411,15 @@ def _fault(trace: Trace) -> tuple[float, str] | None:
 def _end(trace: Trace) -> float | None:
     """Return when the server gave up: its Close came first, or a reset; None if it never did."""
     closes = [each for each in _first_session(trace) if isinstance(each.frame, Close)]
-    ends = [each.time for each in closes[:1] if each.sender == "server"]
+    ends = [each.time for each in closes[:1] if each.sender == "server" and not _is_leaving(each.frame)]
     ends += [event.time for event in trace.events if event.name == "reset"]
     return min(ends, default=None)
+
+
+def _is_leaving(frame: Frame | None) -> bool:
+    """Tell whether a Close is that of a server which stops; it gives up on nobody."""
+    reason = frame.read_reason() if isinstance(frame, Close) else None
+    return reason is not None and reason.code == CloseCode.GOING_AWAY
 
 
 def _delay(trace: Trace) -> str:
@@ -458,3 +467,36 @@ def header_share(header_size: Callable[[int, bool], int]) -> Picture:
     axes.yaxis.set_major_formatter("{x:g}")
     _legend(axes, [("client, masked", VERMILLION, "--"), ("server", BLUE, "-")])
     return Picture(figure, "\n".join(lines))
+
+
+# ── what news costs ──────────────────────────────────────────────────────────────────────────────
+
+
+def bytes_against_staleness(
+    asking: Mapping[str, tuple[float, int]], listening: Mapping[str, tuple[float, int]]
+) -> Picture:
+    """Draw what a match costs one viewer over how old the news is, both in powers of ten.
+
+    Args:
+        asking: by name, pairs of mean staleness in seconds and bytes, joined by a line.
+        listening: the same, at most three; the height of the first is carried over to the line.
+    """
+    figure, axes = _figure(3.2)
+    axes.loglog(*zip(*asking.values(), strict=True), "o-", color=VERMILLION, linewidth=2, markersize=7)
+    for name, pair in asking.items():
+        axes.annotate(name, pair, (9, 3), textcoords="offset points", color=VERMILLION)
+    stale, size = next(iter(listening.values()))
+    axes.hlines(size, stale, max(pair[0] for pair in asking.values()), color=INK, linewidth=1, linestyle=":")
+    for (name, pair), marker, colour in zip(listening.items(), "Ds^", (BLUE, INK, GREEN), strict=False):
+        axes.loglog(*pair, marker, color=colour, markersize=8, markerfacecolor="none", markeredgewidth=2)
+        place = (9, -15) if pair[1] < size else (9, 5)
+        axes.annotate(name, pair, place, textcoords="offset points", color=colour)
+    axes.margins(x=0.1, y=0.15)
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_major_formatter("{x:,.0f}")
+    axes.set_xlabel("mean staleness in s")
+    axes.set_ylabel("bytes of a match")
+    named = [*asking.items(), *listening.items()]
+    return Picture(
+        figure, "\n".join(f"{name}: {size:,} bytes, {stale:g} s stale" for name, (stale, size) in named)
+    )
