@@ -155,8 +155,8 @@ EXERCISES = [
         1,
         "C",
         task=(
-            "The answer to a ping begins with the byte 8a. Write its eight bits as a text. "
-            "Then write the byte with the bits 1000 0010 in hex, as a second text."
+            "The answer to a ping begins with the byte `8a`. Write its eight bits as a text. "
+            "Then write the byte with the bits `1000 0010` in hex, as a second text."
         ),
         judge=judge_bits,
         hints=(
@@ -172,8 +172,8 @@ EXERCISES = [
         1,
         "C",
         task=(
-            "Write the UTF-8 bytes of né by hand. The number of é is e9, which is 1110 1001 in bits. "
-            'Bytes are written as bytes.fromhex("6e …").'
+            "Write the UTF-8 bytes of né by hand. The number of é is `e9`, which is `1110 1001` in bits. "
+            'Bytes are written as `bytes.fromhex("6e …")`.'
         ),
         judge=judge_bytes_of_text,
         hints=(
@@ -189,7 +189,7 @@ EXERCISES = [
         2,
         "B",
         task=(
-            "Connect to the url, send your name, receive one frame, and return its text. "
+            "Connect to the `url`, send your name, receive one frame, and return its text. "
             "The judge's server looks that exactly one message arrived."
         ),
         judge=judge_name,
@@ -216,7 +216,7 @@ async def answer(url):
         2,
         "D",
         task=(
-            "This function should send GOAL. It prints <coroutine object …>, and the server gets nothing. "
+            "This function should send GOAL. It prints `<coroutine object …>`, and the server gets nothing. "
             "Repair it."
         ),
         judge=judge_await,
