@@ -24,6 +24,10 @@ RSV = RSV1 | RSV2 | RSV3
 CONTINUATION = 0
 MAX_LENGTH = 2**63 - 1
 _EXTENDED = {126: 2, 127: 8}
+_WHOLE: dict[int, type[Frame]] = {FIN | Text.kind: Text, FIN | Binary.kind: Binary}
+
+MANY = 256
+"""Pieces of one message that are kept apart."""
 
 _short = Struct("!BB").pack
 _long = Struct("!BBH").pack
@@ -91,6 +95,18 @@ def wrap(first: int, payload: bytes, masking_key: bytes | None = None) -> bytes:
     return _huge(first, bit | 127, length) + payload
 
 
+def first_byte(frame: Frame, opcode: int) -> int:
+    """Return FIN, the reserved bits and the opcode as the first byte of a frame."""
+    first = opcode | FIN if frame.fin else opcode
+    if frame.rsv1:
+        first |= RSV1
+    if frame.rsv2:
+        first |= RSV2
+    if frame.rsv3:
+        first |= RSV3
+    return first
+
+
 def encode(frame: Frame, masking_key: bytes | None = None, *, opcode: int | None = None) -> bytes:
     """Return the bytes of a frame on the wire.
 
@@ -98,16 +114,7 @@ def encode(frame: Frame, masking_key: bytes | None = None, *, opcode: int | None
         masking_key: four bytes, or None for an unmasked frame.
         opcode: the opcode to write in place of the frame's own.
     """
-    first = frame.opcode if opcode is None else opcode
-    if frame.fin:
-        first |= FIN
-    if frame.rsv1:
-        first |= RSV1
-    if frame.rsv2:
-        first |= RSV2
-    if frame.rsv3:
-        first |= RSV3
-    return wrap(first, frame.data, masking_key)
+    return wrap(first_byte(frame, frame.opcode if opcode is None else opcode), frame.data, masking_key)
 
 
 def decode(first: int, payload: bytes, kind: type[Frame]) -> Frame:
@@ -120,6 +127,27 @@ def decode(first: int, payload: bytes, kind: type[Frame]) -> Frame:
     frame.rsv3 = first & RSV3 != 0
     frame.opcode = first & OPCODE
     return frame
+
+
+class Pieces:
+    """Bytes that arrive in pieces; many tiny ones are joined now and then, as each weighs 40 bytes more."""
+
+    __slots__ = ("_blocks", "_pieces")
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self._blocks = 0
+
+    def add(self, piece: bytes) -> None:
+        pieces = self._pieces
+        pieces.append(piece)
+        if len(pieces) - self._blocks == MANY:
+            pieces[self._blocks :] = [b"".join(pieces[self._blocks :])]
+            self._blocks += 1
+
+    def join(self) -> bytes:
+        """Return all of them as one."""
+        return b"".join(self._pieces)
 
 
 def wrong_byte(error: UnicodeDecodeError) -> int:
@@ -201,7 +229,7 @@ class FrameReader:
         "_left",
         "_mask",
         "_open",
-        "_parts",
+        "_pieces",
         "_text",
         "_total",
         "_whole",
@@ -226,7 +254,7 @@ class FrameReader:
         self._open: type[Frame] | None = None
         self._total = 0
         self._text: Utf8 | None = None
-        self._parts: list[bytes] | None = None
+        self._pieces: Pieces | None = None
         self._first = 0
         self._left = 0
         self._key = b""
@@ -247,39 +275,34 @@ class FrameReader:
             ProtocolViolation: 1002 or 1007, as soon as the bytes that show it are there.
             FrameTooBig: at the header, before the payload is read (RFC 6455, section 10.4).
         """
-        if self._parts is not None:
+        if self._pieces is not None:
             return self._arrive()
         buffer, at = self._buffer, self._at
         if len(buffer) < at + 2:
             return None
         first, second = buffer[at], buffer[at + 1]
-        length = second & LENGTH
-        if (
-            self._open is None
-            and (first == FIN | Text.kind or first == FIN | Binary.kind)
-            and second & MASK == self._mask
-            and length < 126
-            and (self.max_frame_size is None or length <= self.max_frame_size)
-        ):
-            header_size = 6 if self._mask else 2
-        else:
+        kind = _WHOLE.get(first) if self._open is None else None
+        if kind is None or second & MASK != self._mask:
             self._check_start(first, second)
-            length = self._read_length(second)
-            if length < 0:
+        length = second & LENGTH
+        start = at + 6 if self._mask else at + 2
+        if length in _EXTENDED:
+            start += _EXTENDED[length]
+            if (length := self._read_length(second)) < 0:
                 return None
+        if self.max_frame_size is not None and length + self._total > self.max_frame_size:
             self._check_size(first, length)
-            header_size = 2 + _EXTENDED.get(second & LENGTH, 0) + (4 if self._mask else 0)
-        start = at + header_size
         if len(buffer) < start:
             return None
-        key = buffer[start - 4 : start] if self._mask else b""
-        end = start + length
-        if len(buffer) < end:
-            self._begin(first, key, length, start)
-            return self._arrive()
-        payload = buffer[start:end]
-        self._at = end
-        return self._whole_frame(first, apply_mask(payload, key) if key else payload)
+        if len(buffer) < start + length:
+            return self._begin(first, length, start)
+        self._at = start + length
+        payload = buffer[start : self._at]
+        if self._mask:
+            payload = apply_mask(payload, buffer[start - 4 : start])
+        if kind is Binary or (kind is Text and payload.isascii()):
+            return decode(first, payload, kind)
+        return self._whole_frame(first, payload)
 
     def _check_start(self, first: int, second: int) -> None:
         """Judge the first two bytes."""
@@ -315,13 +338,10 @@ class FrameReader:
 
     def _read_length(self, second: int) -> int:
         """Return the declared length, or -1 while its bytes are missing."""
-        length, at = second & LENGTH, self._at
-        width = _EXTENDED.get(length)
-        if width is None:
-            return length
-        if len(self._buffer) < at + 2 + width:
+        width, at = _EXTENDED[second & LENGTH], self._at + 2
+        if len(self._buffer) < at + width:
             return -1
-        length = int.from_bytes(self._buffer[at + 2 : at + 2 + width], "big")
+        length = int.from_bytes(self._buffer[at : at + width], "big")
         if length > MAX_LENGTH:
             # "the most significant bit MUST be 0" (5.2)
             _violate("5.2", f"payload length {length}: at most 2**63 - 1")
@@ -332,11 +352,9 @@ class FrameReader:
 
     def _check_size(self, first: int, length: int) -> None:
         """Hold the declared length of a data frame against the limit; control frames are exempt."""
-        limit = self.max_frame_size
-        if limit is None or first & OPCODE >= Close.kind:
-            return
-        size = length + self._total if self._whole and first & OPCODE == CONTINUATION else length
-        if size > limit:
+        opcode, limit = first & OPCODE, self.max_frame_size
+        size = length + self._total if self._whole and opcode == CONTINUATION else length
+        if limit is not None and size > limit and opcode < Close.kind:
             raise FrameTooBig(size, limit)
 
     def _whole_frame(self, first: int, payload: bytes) -> Frame:
@@ -367,38 +385,39 @@ class FrameReader:
         assert kind is not None
         self._total += len(payload)
         if first & FIN:
-            self._open, self._text = None, None
+            self._open, self._text, self._total = None, None, 0
         return decode(first, payload, kind)
 
-    def _begin(self, first: int, key: bytes, length: int, start: int) -> None:
+    def _begin(self, first: int, length: int, start: int) -> Frame | None:
         """Start on a frame whose payload is still arriving."""
-        self._first, self._key, self._left = first, key, length
-        self._parts = []
-        self._at = start
+        self._first, self._left, self._at = first, length, start
+        self._key = self._buffer[start - 4 : start] if self._mask else b""
+        self._pieces = Pieces()
         if first & OPCODE < Close.kind:
             self._open_message(first)
+        return self._arrive()
 
     def _arrive(self) -> Frame | None:
         """Take what has arrived of the payload; return the frame when it is complete."""
-        assert self._parts is not None
+        pieces, first = self._pieces, self._first
+        assert pieces is not None
         piece = self._buffer[self._at : self._at + self._left]
         self._at += len(piece)
         self._left -= len(piece)
-        if self._key and piece:
+        if self._key:
             piece, self._key = apply_mask(piece, self._key), _turned(self._key, len(piece))
-        self._parts.append(piece)
+        pieces.add(piece)
         done = self._left == 0
-        first = self._first
         if first & OPCODE == Close.kind:
-            check_close(b"".join(self._parts), done)
+            check_close(pieces.join(), done)
         elif first & OPCODE < Close.kind and self._text:
             self._text.feed(piece, done and first & FIN != 0)
         if not done:
             return None
-        payload, self._parts = b"".join(self._parts), None
+        self._pieces = None
         if first & OPCODE >= Close.kind:
-            return decode(first, payload, KINDS[first & OPCODE])
-        return self._end_fragment(first, payload)
+            return decode(first, pieces.join(), KINDS[first & OPCODE])
+        return self._end_fragment(first, pieces.join())
 
 
 def _turned(key: bytes, by: int) -> bytes:
