@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import math
+import weakref
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from wslearn.errors import ChannelClosed, ChannelOverflow
 
@@ -49,6 +50,7 @@ def bounded(n: int, on_overflow: OnOverflow = SUSPEND) -> Bound:
     """Return the bound of a channel that holds exactly n items.
 
     Raises:
+        TypeError: n is no whole number.
         ValueError: n is below 1, or `on_overflow` is neither SUSPEND nor CLOSE.
     """
     if not isinstance(n, int) or isinstance(n, bool):
@@ -72,27 +74,29 @@ class Channels:
     incoming: Bound = field(default_factory=lambda: bounded(64))
     outgoing: Bound = field(default_factory=lambda: bounded(64))
 
+    def __post_init__(self) -> None:
+        for name in ("incoming", "outgoing"):
+            if not isinstance(bound := getattr(self, name), Bound):
+                raise TypeError(f"{name} is {bound!r}: bounded(…) or unlimited() is needed")
+
 
 class Incoming(Generic[T]):
     """What has arrived and waits for the handler; the end of the conversation is its last item.
 
-    Args:
-        on_room: called when an item was taken.
-        on_ask: called when the handler asks and gets the end.
-
-    `in_hand` is the task that took the newest item and has not asked for the next one yet.
+    `in_hand` is the task that took the newest item and has not asked for the next one yet. `on_room`
+    is called when an item has been taken, `on_end` when somebody asked and got the end.
     """
 
-    __slots__ = ("_end", "_items", "_on_ask", "_on_room", "_waiting", "capacity", "in_hand")
+    __slots__ = ("__weakref__", "_end", "_items", "_waiting", "capacity", "in_hand", "on_end", "on_room")
 
-    def __init__(self, capacity: float, on_room: Callable[[], None], on_ask: Callable[[], None]) -> None:
+    def __init__(self, capacity: float) -> None:
         self.capacity = capacity
-        self.in_hand: asyncio.Task[object] | None = None
+        self.in_hand: asyncio.Task[Any] | None = None
+        self.on_room: Callable[[], None] | None = None
+        self.on_end: Callable[[], None] | None = None
         self._items: deque[T] = deque()
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: list[asyncio.Future[None]] = []
         self._end: Exception | None = None
-        self._on_room = on_room
-        self._on_ask = on_ask
 
     async def receive(self) -> T:
         """Wait for the next item.
@@ -100,31 +104,37 @@ class Incoming(Generic[T]):
         Raises:
             ChannelClosed: the conversation is over; or the error that ended it.
         """
-        self.in_hand = None
-        while not self._items:
-            if self._end is not None:
-                self._on_ask()
-                raise self._end
-            await self._wait()
-        return self._take()
+        try:
+            return await self.__anext__()
+        except StopAsyncIteration:
+            assert self._end is not None
+            raise self._end.with_traceback(None) from None
 
     def try_receive(self) -> T | None:
         """Return the next item if one waits, else None."""
         self.in_hand = None
         if self._items:
             return self._take()
-        if self._end is not None:
-            self._on_ask()
+        if self._end is not None and self.on_end is not None:
+            self.on_end()
         return None
 
     def __aiter__(self) -> AsyncIterator[T]:
         return self
 
     async def __anext__(self) -> T:
-        try:
-            return await self.receive()
-        except ChannelClosed:
-            raise StopAsyncIteration from None
+        self.in_hand = None
+        while not self._items:
+            if self._end is not None:
+                self._ask()
+            turn = asyncio.get_running_loop().create_future()
+            self._waiting.append(turn)
+            try:
+                await turn
+            except asyncio.CancelledError:
+                self._give_up(turn)
+                raise
+        return self._take()
 
     def __len__(self) -> int:
         return len(self._items)
@@ -142,45 +152,59 @@ class Incoming(Generic[T]):
 
     @property
     def idle(self) -> bool:
-        """Whether no item waits and none is in the handler's hands."""
-        return not self._items and self.in_hand is None
+        """Whether no item waits and none is in anybody's hands."""
+        return not self._items and (self.in_hand is None or self.in_hand.done())
 
-    def put(self, item: T) -> None:
-        """Add an item; who puts looks at `full` first."""
-        if self._end is None:
-            self._items.append(item)
+    def put(self, item: T) -> bool:
+        """Add an item if there is room for it; what comes behind the end is nobody's."""
+        if self._end is not None:
+            return True
+        if len(self._items) >= self.capacity:
+            return False
+        self._items.append(item)
+        if self._waiting:
             self._wake()
+        return True
+
+    def drop_oldest(self) -> None:
+        """Make room for one item."""
+        self._items.popleft()
 
     def end(self, error: Exception) -> None:
         """Set the last item, once."""
-        if self._end is None:
-            self._end = error
+        if self._end is not None:
+            return
+        self._end = error
+        while self._waiting:
             self._wake()
 
     def _take(self) -> T:
         item = self._items.popleft()
         self.in_hand = asyncio.current_task()
-        self._on_room()
+        if self.on_room is not None:
+            self.on_room()
         return item
 
-    async def _wait(self) -> None:
-        turn = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
-        try:
-            await turn
-        finally:
-            if turn in self._waiting:
-                self._waiting.remove(turn)
-            elif turn.cancelled() or self._items:
-                self._wake(but=turn)
+    def _ask(self) -> None:
+        """Raise the end."""
+        assert self._end is not None
+        if self.on_end is not None:
+            self.on_end()
+        if isinstance(self._end, ChannelClosed):
+            raise StopAsyncIteration
+        raise self._end.with_traceback(None)
 
-    def _wake(self, but: asyncio.Future[None] | None = None) -> None:
-        while self._waiting:
-            turn = self._waiting.popleft()
-            if not turn.done() and turn is not but:
-                turn.set_result(None)
-                if self._end is None:
-                    return
+    def _wake(self) -> None:
+        turn = self._waiting.pop(0)
+        if not turn.done():
+            turn.set_result(None)
+
+    def _give_up(self, turn: asyncio.Future[None]) -> None:
+        """Leave the line; who was called already calls the next one."""
+        if turn in self._waiting:
+            self._waiting.remove(turn)
+        elif self._waiting and self._items:
+            self._wake()
 
 
 class SharedFlow(Generic[T]):
@@ -197,42 +221,51 @@ class SharedFlow(Generic[T]):
             raise ValueError(f"on_overflow is {on_overflow!r}: CLOSE or DROP_OLDEST are allowed")
         self.capacity = capacity
         self.on_overflow = on_overflow
-        self._collectors: dict[Incoming[T], None] = {}
+        self._queues: weakref.WeakSet[Incoming[T]] = weakref.WeakSet()
 
     async def emit(self, item: T) -> None:
         """Give the item to every collector; never waits for a slow one."""
-        for queue in list(self._collectors):
-            if queue.full:
-                self._overflow(queue)
-            queue.put(item)
+        for queue in list(self._queues):
+            if not queue.put(item):
+                self._overflow(queue, item)
 
-    def _overflow(self, queue: Incoming[T]) -> None:
+    def _overflow(self, queue: Incoming[T], item: T) -> None:
         if self.on_overflow is DROP_OLDEST:
-            queue.try_receive()
-            return
-        queue.end(ChannelOverflow("flow", self.capacity))
-        self._collectors.pop(queue, None)
+            queue.drop_oldest()
+            queue.put(item)
+        else:
+            queue.end(ChannelOverflow("flow", self.capacity))
 
-    async def collect(self) -> AsyncIterator[T]:
+    def collect(self) -> AsyncIterator[T]:
         """Iterate over what is emitted from the first step on.
 
         Raises:
             ChannelOverflow: this collector was too slow, after the items that it still held.
         """
-        queue: Incoming[T] = Incoming(self.capacity, _nothing, _nothing)
-        self._collectors[queue] = None
-        try:
-            while True:
-                yield await queue.receive()
-        finally:
-            self._collectors.pop(queue, None)
+        return _Collector(self)
+
+    def _join(self) -> Incoming[T]:
+        queue: Incoming[T] = Incoming(self.capacity)
+        self._queues.add(queue)
+        return queue
 
     def __repr__(self) -> str:
-        return f"<SharedFlow: {len(self._collectors)} collectors, capacity {self.capacity}>"
+        return f"<SharedFlow: {len(self._queues)} collectors, capacity {self.capacity}>"
 
 
-def _nothing() -> None:
-    return None
+class _Collector(AsyncIterator[T]):
+    """One look at a flow; its queue goes when it goes."""
+
+    __slots__ = ("_flow", "_queue")
+
+    def __init__(self, flow: SharedFlow[T]) -> None:
+        self._flow = flow
+        self._queue: Incoming[T] | None = None
+
+    def __anext__(self) -> Coroutine[Any, Any, T]:
+        if self._queue is None:
+            self._queue = self._flow._join()
+        return self._queue.__anext__()
 
 
 def _shown(capacity: float) -> str:
