@@ -7,8 +7,9 @@ is told through `follow`; how it follows is the session's.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
+from itertools import count as counter
 from typing import Any, ClassVar
 
 from wslearn.channels import Channels
@@ -16,21 +17,26 @@ from wslearn.converters import Converter
 
 Seconds = float | timedelta
 
+LONGEST = 1e9
+"""Seconds, 31 years: what every clock and timer can still add up."""
 
-def _number(name: str, value: object, allowed: str) -> float:
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"{name} is {value!r}: {allowed} are allowed")
-    return value
+_stamps = counter(1)
+
+
+def stamp() -> int:
+    """Return the number of an assignment; a later one has a larger number, in whatever thread."""
+    return next(_stamps)
 
 
 def seconds(name: str, value: Any) -> float:
     """Return a duration in seconds, above 0 and finite; a timedelta is one too."""
     allowed = "seconds above 0"
-    number = _number(name, value, allowed)
-    if not 0 < number < math.inf:
-        raise ValueError(f"{name} is {value!r}: {allowed} are allowed")
+    number = value.total_seconds() if isinstance(value, timedelta) else value
+    if isinstance(number, bool) or not isinstance(number, int | float):
+        raise TypeError(f"{name} is {value!r}: {allowed} are allowed")
+    if not 0 < number <= LONGEST:
+        at_most = f", at most {LONGEST:.0f}," if LONGEST < number < math.inf else ""
+        raise ValueError(f"{name} is {value!r}: {allowed}{at_most} are allowed")
     return number
 
 
@@ -38,32 +44,28 @@ def period(name: str, value: Any) -> float | None:
     """Return seconds, or None for off."""
     if value is None:
         return None
-    if value == 0 and not isinstance(value, bool):
+    if value in (0, timedelta(0)) and not isinstance(value, bool):
         raise ValueError(f"{name} is {value!r}: seconds above 0 are allowed; write None for no pings")
     return seconds(name, value)
 
 
 def size(name: str, value: Any) -> int | None:
     """Return a number of bytes above 0, or None for no limit."""
-    if value is None:
-        return None
-    allowed = "whole bytes above 0, or None for no limit,"
-    if isinstance(value, bool) or not isinstance(value, int):
-        kind = ValueError if isinstance(value, float) else TypeError
-        raise kind(f"{name} is {value!r}: {allowed} are allowed")
-    if value < 1:
-        raise ValueError(f"{name} is {value!r}: {allowed} are allowed")
-    return value
+    return _whole(name, value, "whole bytes above 0, or None for no limit,")
 
 
 def count(name: str, value: Any) -> int | None:
     """Return a number above 0, or None for no limit."""
+    return _whole(name, value, "whole numbers above 0, or None,")
+
+
+def _whole(name: str, value: Any, allowed: str) -> int | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} is {value!r}: whole numbers above 0, or None, are allowed")
-    if value < 1:
-        raise ValueError(f"{name} is {value!r}: whole numbers above 0, or None, are allowed")
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{name} is {value!r}: {allowed} are allowed")
+    if not isinstance(value, int) or value < 1:
+        raise ValueError(f"{name} is {value!r}: {allowed} are allowed")
     return value
 
 
@@ -93,9 +95,11 @@ def origins(name: str, value: Any) -> list[str] | None:
     """Return the list of allowed origins, or None for all."""
     if value is None:
         return None
-    if isinstance(value, str) or not all(isinstance(origin, str) for origin in value):
-        raise TypeError(f"{name} is {value!r}: a list of texts such as 'https://example.org' is needed")
-    return list(value)
+    if isinstance(value, Iterable) and not isinstance(value, str | bytes):
+        found = list(value)
+        if all(isinstance(origin, str) for origin in found):
+            return found
+    raise TypeError(f"{name} is {value!r}: a list of texts such as 'https://example.org' is needed")
 
 
 class Options:
@@ -125,6 +129,7 @@ class Options:
 
     def __init__(self, **values: Any) -> None:
         self._followers: list[Callable[[str, Any], None]] = []
+        self._stamps: dict[str, int] = {}
         checked = {name: self._check(name, value) for name, value in values.items()}
         vars(self).update(self.defaults | {"channels": Channels()} | checked)
 
@@ -137,6 +142,7 @@ class Options:
             raise AttributeError(f"{name} cannot change any more: give it to install or connect")
         before = getattr(self, name)
         super().__setattr__(name, checked)
+        self._stamps[name] = stamp()
         for follower in list(self._followers):
             follower(name, before)
 
@@ -148,6 +154,10 @@ class Options:
         """Stop what `follow` began."""
         if follower in self._followers:
             self._followers.remove(follower)
+
+    def stamp_of(self, name: str) -> int:
+        """Return the number of the newest assignment; 0 for the value that it began with."""
+        return self._stamps.get(name, 0)
 
     @classmethod
     def _check(cls, name: str, value: Any) -> Any:
