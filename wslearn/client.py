@@ -15,7 +15,6 @@ from typing import Any, Generic, TypeVar, cast
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from wslearn.errors import HandshakeError
-from wslearn.frames import CloseCode, CloseReason
 from wslearn.handshake import (
     END,
     MAX_HEAD,
@@ -27,7 +26,7 @@ from wslearn.handshake import (
     upgrade_request,
 )
 from wslearn.options import ClientOptions
-from wslearn.session import Call, RawSession, Session, chance
+from wslearn.session import Call, RawSession, Session, chance, failure
 from wslearn.trace import Trace
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
@@ -291,8 +290,8 @@ class Opening(asyncio.Protocol, Generic[S]):
 async def _leave(session: RawSession, error: BaseException | None) -> None:
     """Close the session as its block ended, and wait until its connection is gone."""
     if error is not None:
-        session._say_failure(error)
-    session._end_of_handler(CloseReason(CloseCode.NORMAL_CLOSURE, "", "local"))
+        session._say(failure(error))
+    session._end_of_handler()
     await session._until_gone()
 
 

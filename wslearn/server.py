@@ -282,7 +282,7 @@ class Listening:
         detail = f"{name}: {before} → {getattr(self.options, name)}"
         self.trace.event(self.loop.time(), None, "option changed", detail)
         for session in list(self.sessions.values()):
-            session._adopt(name)
+            session._follow(name)
 
     def open(self, session: RawSession, handler: Handler, rest: bytes) -> None:
         """Run a session from its first frame to its end."""

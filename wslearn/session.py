@@ -4,8 +4,11 @@ A session is the protocol of its transport: bytes come in through `data_received
 method that also hands them to the trace, and errors become close codes in one place. What is on the
 wire is the codec's, what waits is the channels'; who opened the connection is the server's or client's.
 
-    open ── a Close of ours is decided ──▶ closing ── written ──▶ closed ── FIN, or the deadline ──▶ lost
-      └──── the peer's Close, or its fault: nothing more is parsed; ours waits until the handler asks
+    open ──▶ our Close is decided ──▶ it is written ──▶ both have passed ──▶ FIN ──▶ the connection is lost
+             (maybe held until the    (nothing more     (or the deadline)
+             handler has come to it)   is written)
+
+Any of these steps may be skipped when the stream ends. `close_reason` is the first Close that passed.
 """
 
 from __future__ import annotations
@@ -13,15 +16,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import Any, Literal, TypeVar, cast
 
 from websockets.datastructures import Headers
 
 from wslearn.channels import CLOSE, Incoming
-from wslearn.codec import FIN, RSV, FrameReader, encode, wrap
+from wslearn.codec import FIN, RSV, FrameReader, Pieces, check_close, encode, first_byte, wrap
+from wslearn.converters import Converter
 from wslearn.errors import (
     ChannelClosed,
     ChannelOverflow,
@@ -43,9 +49,8 @@ from wslearn.frames import (
     Ping,
     Pong,
     Text,
-    may_be_sent,
 )
-from wslearn.options import Options
+from wslearn.options import Options, stamp
 from wslearn.trace import Trace
 
 log = logging.getLogger(__name__)
@@ -53,15 +58,37 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 Side = Literal["client", "server"]
 Handler = Callable[[Any], Awaitable[object]]
+Message = str | bytes | Frame
 
 NORMAL = CloseReason(CloseCode.NORMAL_CLOSURE)
-LIVE = ("masking", "max_frame_size", "ping_period", "timeout")
+GOING_AWAY = CloseReason(CloseCode.GOING_AWAY, "Server is going down")
+DECIDED = {
+    CloseCode.PROTOCOL_ERROR,
+    CloseCode.INVALID_DATA,
+    CloseCode.MESSAGE_TOO_BIG,
+    CloseCode.INTERNAL_ERROR,
+}
+"""Close codes of ours after which nothing that the peer says changes the reason."""
 
+HIGH_WATER = 64 * 1024
+"""Bytes that the transport holds before messages wait in `outgoing`."""
+READ_SIZE = 64 * 1024
+"""Bytes that are read at once."""
 LATE = 0.05
 """Seconds after which a timer that fires shows that our own loop was blocked."""
+QUIET_TURNS = 10
+"""Turns of the loop that must bring nothing before a pong is missing: a proxy in this loop needs some."""
 
-MAX_CONTROLS = 64
-"""Control frames that wait while the transport is full; RFC 6455, section 5.5.3 needs only the newest."""
+
+class Weight(IntEnum):
+    """Why we say Close; as long as it is not written, a heavier one takes the place of a lighter one."""
+
+    COURSE = 0
+    """The peer's Close is answered, or the handler is done."""
+    CHOICE = 1
+    """The application, or its server, ends it."""
+    FAULT = 2
+    """The peer broke a rule, or is silent."""
 
 
 def chance(loop: asyncio.AbstractEventLoop) -> Callable[[int], bytes]:
@@ -78,6 +105,16 @@ def run_in(loop: asyncio.AbstractEventLoop, callback: Callable[..., object], *ar
         loop.call_soon_threadsafe(callback, *arguments)
     except RuntimeError:
         log.debug("the loop is closed: %s is only stored", arguments)
+
+
+class ReadBuffer(threading.local):
+    """Where all sessions of a thread read; by itself asyncio makes 256 KiB for each chunk and cuts it."""
+
+    def __init__(self) -> None:
+        self.view = memoryview(bytearray(READ_SIZE))
+
+
+read_buffer = ReadBuffer()
 
 
 @dataclass(slots=True)
@@ -101,32 +138,38 @@ class Call:
 
 
 class Live:
-    """An option of one session: checked by the same rules as on the server, followed at once."""
+    """An option of one session: its own or the server's, whichever was assigned last."""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
 
     def __get__(self, session: RawSession | None, owner: type) -> Any:
-        return self if session is None else session._values[self.name]
+        if session is None:
+            return self
+        number, value = session._own.get(self.name, (0, None))
+        is_own = number > session._options.stamp_of(self.name)
+        return value if is_own else getattr(session._options, self.name)
 
     def __set__(self, session: RawSession, value: Any) -> None:
         checked = Options.checks[self.name](self.name, value)
-        before = session._values[self.name]
-        session._values[self.name] = checked
-        run_in(session._loop, session._option_changed, self.name, before)
+        before = self.__get__(session, type(session))
+        session._own[self.name] = (stamp(), checked)
+        run_in(session._loop, session._option_changed, self.name, f"{before} → {checked}")
 
 
 class CloseReasonAwaitable:
     """Why the session ended, to be awaited any number of times."""
 
-    __slots__ = ("_future", "_session")
+    __slots__ = ("_asking", "_future", "_session")
 
     def __init__(self, session: RawSession, future: asyncio.Future[CloseReason]) -> None:
         self._session = session
         self._future = future
+        # Who asks, not who waits: a time-out may wait in a task of its own.
+        self._asking = asyncio.current_task() if asyncio._get_running_loop() else None
 
     def __await__(self) -> Generator[Any, None, CloseReason]:
-        self._session._awaits_end()
+        self._session._awaits_end(self._asking)
         return asyncio.shield(self._future).__await__()
 
     def __repr__(self) -> str:
@@ -137,24 +180,25 @@ class CloseReasonAwaitable:
 class Outgoing:
     """What waits to be sent while the peer, or the network, takes no more."""
 
-    __slots__ = ("_session", "capacity", "items", "suspended")
+    __slots__ = ("_session", "_suspended", "capacity", "taken", "wires")
 
     def __init__(self, session: RawSession, capacity: float) -> None:
         self._session = session
         self.capacity = capacity
-        self.items: deque[bytes] = deque()
-        self.suspended: deque[tuple[bytes, asyncio.Future[None]]] = deque()
+        self.taken = 0
+        self.wires: deque[bytes] = deque()
+        self._suspended: list[tuple[Message, asyncio.Future[None]]] = []
 
-    async def send(self, frame: str | bytes | Frame) -> None:
+    async def send(self, frame: Message) -> None:
         """Send a frame, as `session.send` does."""
         await self._session.send(frame)
 
-    def try_send(self, frame: str | bytes | Frame) -> bool:
+    def try_send(self, frame: Message) -> bool:
         """Send a frame if that needs no waiting; tell whether it was taken."""
         return self._session._try_send(frame)
 
     def __len__(self) -> int:
-        return len(self.items)
+        return len(self.wires)
 
     def __bool__(self) -> bool:
         return True
@@ -164,28 +208,43 @@ class Outgoing:
 
     @property
     def full(self) -> bool:
-        return len(self.items) >= self.capacity
+        return len(self.wires) >= self.capacity
 
-    def next(self) -> bytes:
-        """Take the oldest item; the first sender that waits moves up."""
-        item = self.items.popleft()
-        while self.suspended and not self.full:
-            waiting, turn = self.suspended.popleft()
+    async def room(self, message: Message) -> None:
+        """Wait in line until the message has moved up; it becomes bytes in its turn."""
+        turn = asyncio.get_running_loop().create_future()
+        self._suspended.append((message, turn))
+        await turn
+
+    def take(self) -> bytes:
+        """Take the oldest; the first sender that waits moves up."""
+        wire = self.wires.popleft()
+        self.taken += 1
+        while self._suspended and not self.full:
+            message, turn = self._suspended.pop(0)
             if not turn.done():
-                self.items.append(waiting)
-                turn.set_result(None)
-        return item
+                self._move_up(message, turn)
+        return wire
+
+    def _move_up(self, message: Message, turn: asyncio.Future[None]) -> None:
+        try:
+            self.wires.append(self._session._encode(message))
+        except (TypeError, ValueError) as error:
+            turn.set_exception(error)
+        else:
+            turn.set_result(None)
 
     def drop(self, error: Exception) -> None:
         """Forget what waits; suspended senders get the error."""
-        self.items.clear()
-        while self.suspended:
-            _, turn = self.suspended.popleft()
+        self.taken += len(self.wires)
+        self.wires.clear()
+        suspended, self._suspended = self._suspended, []
+        for _, turn in suspended:
             if not turn.done():
                 turn.set_exception(error)
 
 
-class RawSession(asyncio.Protocol):
+class RawSession(asyncio.BufferedProtocol):
     """A session that shows every frame and does nothing by itself: no pings, no pongs, no Close echo.
 
     The limits and the rules of the codec hold here too. `masking` and `max_frame_size` may be
@@ -210,41 +269,44 @@ class RawSession(asyncio.Protocol):
         self.protocol = protocol
         self.trace = trace
         self.number = number
+        self.incoming: Incoming[Frame] = Incoming(options.channels.incoming.capacity)
+        self.outgoing = Outgoing(self, options.channels.outgoing.capacity)
         self._options = options
-        self._values = {name: getattr(options, name) for name in LIVE}
+        self._own: dict[str, tuple[int, Any]] = {}
         self._loop = asyncio.get_running_loop()
         self._chance = chance(self._loop)
+        self._buffer = read_buffer.view
         self._transport = transport
         self._side: Side = side
         self._peer: Side = "client" if side == "server" else "server"
+        self._masks = options.masking
         self._reader = FrameReader(
             side == "server", options.max_frame_size, whole_messages=self.whole_messages
         )
-        channels = options.channels
-        self.incoming: Incoming[Frame] = Incoming(channels.incoming.capacity, self._room, self._asked)
-        self.outgoing = Outgoing(self, channels.outgoing.capacity)
         self._future: asyncio.Future[CloseReason] = self._loop.create_future()
-        self._writers: list[asyncio.Future[None]] = []
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._waiting: list[asyncio.Future[None]] = []
+        self._controls: list[tuple[bytes, asyncio.Future[None] | None]] = []
+        self._tasks: list[asyncio.Task[Any]] = []
+        self._told: list[Exception] = []
         self._on_lost: Callable[[RawSession], None] | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._unfinished: type[Frame] | None = None
-        self._refusal: ChannelClosed | None = None
         self._reason: CloseReason | None = None
-        self._close_payload = b""
-        self._heard = False
-        self._paused = False
-        self._stopped = False
-        self._deaf = False
-        self._deferred = False
-        self._final = False
-        self._fin = False
-        self._eof = False
-        self._gone = False
-        self._handler_ended = False
+        self._farewell: Close | None = None
+        self._weight = Weight.COURSE
+        self._held = False  # our Close waits until the handler has come to the end
+        self._mute = False  # nothing more may be sent
+        self._deaf = False  # nothing more is parsed
+        self._paused = False  # the transport takes no more
+        self._stopped = False  # we read no more, as `incoming` is full
+        self._heard = False  # something has arrived since somebody looked
+        self._fin_due = False  # TCP ends behind what waits
         self._close_sent = False
         self._close_received = False
-        self._lost = False
+        self._handler_ended = False
+        self._eof = False  # the peer's FIN was read
+        self._over = False  # nothing passes any more
+        self._gone = False  # the transport said so
 
     # ── what an application calls ────────────────────────────────────────────────────────────────
 
@@ -253,7 +315,7 @@ class RawSession(asyncio.Protocol):
         """Await it to learn why the session ended and who said so; it always completes."""
         return CloseReasonAwaitable(self, self._future)
 
-    async def send(self, message: str | bytes | Frame) -> None:
+    async def send(self, message: Message) -> None:
         """Send a text, bytes or a frame; waits only while the peer takes no more.
 
         After a data frame with `fin=False`, data of the same class goes out as continuations.
@@ -263,16 +325,14 @@ class RawSession(asyncio.Protocol):
             ChannelOverflow: the channel is full and its `on_overflow` is CLOSE.
             ValueError: other data inside an unfinished message (RFC 6455, section 5.4).
         """
-        if self._close_due:
-            self._refuse()
+        if self._mute:
+            raise self._refusal()
         if isinstance(message, ControlFrame):
             await self._send_control(message)
-            return
-        wire = self._encode(message)
-        if not self._paused:
-            self._write(wire)
+        elif self._paused:
+            await self._send_later(message)
         else:
-            await self._enqueue(wire)
+            self._write(self._encode(message))
 
     async def close(self, reason: CloseReason = NORMAL) -> None:
         """Say Close, once; return when it is written, without waiting for the peer's.
@@ -282,19 +342,16 @@ class RawSession(asyncio.Protocol):
         """
         if not isinstance(reason, CloseReason):
             raise TypeError(f"reason is {reason!r}: a CloseReason is needed")
-        self._check_code(reason.code)
-        self._say(reason.said("local"), Close(reason).data)
-        await self._written()
+        await self._close(Close(reason))
 
     async def close_exceptionally(self, error: BaseException) -> None:
         """Say Close 1011 with the name of the error's type, and nothing else of it."""
-        self._say_failure(error)
-        await self._written()
+        await self._close(failure(error))
 
     async def flush(self) -> None:
         """Wait until everything sent so far has been handed to the transport."""
-        while self.outgoing.items and not self._lost:
-            await self._turn()
+        last = self.outgoing.taken + len(self.outgoing)
+        await self._until(lambda: self.outgoing.taken >= last)
 
     def launch(self, coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Run a coroutine beside the handler; it is cancelled when handler or session ends.
@@ -302,8 +359,10 @@ class RawSession(asyncio.Protocol):
         Its own error ends the session with 1011.
         """
         task = self._loop.create_task(coroutine)
-        self._tasks.add(task)
+        self._tasks.append(task)
         task.add_done_callback(self._task_ended)
+        if self._handler_ended or self._gone:
+            task.cancel()
         return task
 
     def cancel(self) -> None:
@@ -312,16 +371,11 @@ class RawSession(asyncio.Protocol):
         self._cut()
 
     def __repr__(self) -> str:
-        state = "lost" if self._lost else "closing" if self._reason else "open"
+        state = "over" if self._over else "closing" if self._farewell else "open"
         said = f", {self._reason!r}" if self._reason else ""
         return f"<{type(self).__name__} {self.number}: {self._side} of {self.call.path}, {state}{said}>"
 
     # ── sending ──────────────────────────────────────────────────────────────────────────────────
-
-    @property
-    def _close_due(self) -> bool:
-        """Whether nothing may be sent any more."""
-        return self._close_sent or self._lost
 
     def _write(self, wire: bytes) -> None:
         """Hand bytes to the transport and to the trace: the only place that does."""
@@ -329,14 +383,13 @@ class RawSession(asyncio.Protocol):
             self.trace.record(self._loop.time(), self.number, self._side, wire)
             self._transport.write(wire)
 
-    def _encode(self, message: str | bytes | Frame) -> bytes:
+    def _encode(self, message: Message) -> bytes:
         """Return the bytes of a data frame, as a continuation where a message is unfinished."""
         kind: type[Frame]
-        if isinstance(message, str):
+        if isinstance(message, Frame):
+            kind, first, payload = type(message), first_byte(message, message.kind), message.data
+        elif isinstance(message, str):
             kind, first, payload = Text, FIN | Text.kind, message.encode()
-        elif isinstance(message, Frame):
-            kind, payload = type(message), message.data
-            first = message.kind | encode(message)[0] & (FIN | RSV)
         elif isinstance(message, bytes | bytearray | memoryview):
             kind, first, payload = Binary, FIN | Binary.kind, bytes(message)
         else:
@@ -344,7 +397,7 @@ class RawSession(asyncio.Protocol):
         if self._unfinished is not None:
             first = self._continue(kind, first)
         self._unfinished = None if first & FIN else kind
-        return wrap(first, payload, self._chance(4) if self._values["masking"] else None)
+        return wrap(first, payload, self._chance(4) if self._masks else None)
 
     def _continue(self, kind: type[Frame], first: int) -> int:
         if kind is self._unfinished:
@@ -357,94 +410,95 @@ class RawSession(asyncio.Protocol):
             f" send its rest first, the last part with fin=True (RFC 6455, section 5.4)"
         )
 
-    async def _enqueue(self, wire: bytes) -> None:
+    async def _send_later(self, message: Message) -> None:
         if not self.outgoing.full:
-            self.outgoing.items.append(wire)
-            return
-        if self._options.channels.outgoing.on_overflow is CLOSE:
-            error = ChannelOverflow("outgoing", self.outgoing.capacity)
-            self._overflow(error)
-            raise error
-        turn = self._loop.create_future()
-        self.outgoing.suspended.append((wire, turn))
-        await turn
-
-    def _try_send(self, message: str | bytes | Frame) -> bool:
-        if self._close_due:
-            self._refuse()
-        if isinstance(message, ControlFrame):
-            raise TypeError(f"{message!r}: try_send takes data, send takes control frames too")
-        if self._paused and self.outgoing.full:
-            return False
-        wire = self._encode(message)
-        if self._paused:
-            self.outgoing.items.append(wire)
+            self.outgoing.wires.append(self._encode(message))
+        elif self._options.channels.outgoing.on_overflow is CLOSE:
+            raise self._overflow("outgoing", self.outgoing.capacity)
         else:
-            self._write(wire)
-        return True
+            await self.outgoing.room(message)
 
     async def _send_control(self, frame: ControlFrame) -> None:
-        """Write the frame as it is, in its turn; a Close is the last one."""
-        wire = encode(frame, self._key())
-        if self._paused:
-            await self._enqueue(wire)
-        else:
-            self._write(wire)
+        """Send a Ping or Pong before the messages that wait, a Close behind them."""
         if isinstance(frame, Close):
-            self._close_sent = True
-            self._first_close(frame, "local")
-            self._room()
+            await self._close(frame)
+        elif self._paused:
+            turn = self._loop.create_future()
+            self._controls.append((encode(frame, self._key()), turn))
+            await turn
+        else:
+            self._write(encode(frame, self._key()))
 
-    def _first_close(self, frame: Close, by: By) -> None:
-        """Keep the reason of the first Close that passes."""
-        reason = frame.read_reason() or CloseReason(CloseCode.NO_STATUS_RCVD)
-        self._reason = self._reason or reason.said(by)
-        self._complete()
+    def _try_send(self, message: Message) -> bool:
+        if self._mute:
+            return False
+        if isinstance(message, Close):
+            self._check_close(message)
+            self._say(message)
+        elif self._paused and (isinstance(message, ControlFrame) or self.outgoing.full):
+            return False
+        elif isinstance(message, ControlFrame):
+            self._write(encode(message, self._key()))
+        elif self._paused:
+            self.outgoing.wires.append(self._encode(message))
+        else:
+            self._write(self._encode(message))
+        return True
 
     def _key(self) -> bytes | None:
-        return self._chance(4) if self._values["masking"] else None
-
-    def _refuse(self) -> None:
-        if self._refusal is None:
-            self._refusal = ChannelClosed(self._reason or CloseReason(CloseCode.ABNORMAL_CLOSURE))
-        raise self._refusal.with_traceback(None)
-
-    async def _turn(self) -> None:
-        turn = self._loop.create_future()
-        self._writers.append(turn)
-        await turn
-
-    async def _written(self) -> None:
-        while not self._close_sent and not self._lost:
-            await self._turn()
-
-    def _wake_writers(self) -> None:
-        writers, self._writers = self._writers, []
-        for turn in writers:
-            if not turn.done():
-                turn.set_result(None)
+        return self._chance(4) if self._masks else None
 
     def _drain(self) -> None:
-        """Write what waits, until the transport has enough again."""
-        while self.outgoing.items and not self._paused:
-            self._write(self.outgoing.next())
-        if not self.outgoing.items:
-            self._write_close()
-            if self._fin:
-                self._end_tcp()
-        self._wake_writers()
+        """Write what waits until the transport has enough again: control frames, messages, our Close."""
+        self._drain_controls()
+        while self.outgoing.wires and not self._paused:
+            self._write(self.outgoing.take())
+        self._finish_writing()
+        self._wake()
+
+    def _drain_controls(self) -> None:
+        while self._controls and not self._paused and not self._close_sent:
+            wire, turn = self._controls.pop(0)
+            if turn is not None and turn.done():
+                continue
+            self._write(wire)
+            if turn is not None:
+                turn.set_result(None)
+
+    def _drop_outgoing(self) -> None:
+        """Forget what waits to be sent; who waits with it gets the end."""
+        error = self._refusal()
+        self.outgoing.drop(error)
+        controls, self._controls = self._controls, []
+        for _, turn in controls:
+            if turn is not None and not turn.done():
+                turn.set_exception(error)
+
+    async def _until(self, holds: Callable[[], bool]) -> None:
+        """Wait until something holds, or the connection is lost."""
+        while not holds() and not self._gone:
+            turn = self._loop.create_future()
+            self._waiting.append(turn)
+            await turn
+
+    def _wake(self) -> None:
+        """Let all who wait look again."""
+        waiting, self._waiting = self._waiting, []
+        for turn in waiting:
+            if not turn.done():
+                turn.set_result(None)
 
     # ── receiving ────────────────────────────────────────────────────────────────────────────────
 
     def _parse(self) -> None:
         """Take frames from the reader until it, or the room in `incoming`, is used up."""
+        incoming, read = self.incoming, self._reader.next
         while not self._deaf:
-            if self._must_stop():
-                if not self._stopped:
-                    self._stop_reading()
+            if incoming.full and self._must_stop():
+                self._stop_reading()
                 return
             try:
-                frame = self._reader.next()
+                frame = read()
             except (ProtocolViolation, FrameTooBig) as error:
                 self._fail(error)
                 return
@@ -453,229 +507,272 @@ class RawSession(asyncio.Protocol):
             self._received(frame)
 
     def _must_stop(self) -> bool:
-        return (
-            self.incoming.full
-            and self._options.channels.incoming.on_overflow is not CLOSE
-            and not self._close_sent
-            and not self._handler_ended
-        )
+        return not self._discards and self._options.channels.incoming.on_overflow is not CLOSE
+
+    @property
+    def _discards(self) -> bool:
+        """Whether a full `incoming` loses data, so that the peer's Close is found."""
+        return self._close_sent or self._handler_ended
 
     def _received(self, frame: Frame) -> None:
         self._deliver(frame)
         if isinstance(frame, Close):
             self._deaf = self._close_received = True
-            self._first_close(frame, "peer")
+            self._reason = self._reason or _said(frame, "peer")
+            self._complete("peer")
+            self.incoming.end(self._tell(ChannelClosed(self._reason)))
 
     def _deliver(self, frame: Frame) -> None:
-        if not self.incoming.full:
-            self.incoming.put(frame)
-        elif not self._close_sent and not self._handler_ended:
-            self._overflow(ChannelOverflow("incoming", self.incoming.capacity))
+        if not self.incoming.put(frame) and not self._discards:
+            self._overflow("incoming", self.incoming.capacity)
 
     def _stop_reading(self) -> None:
         self._stopped = True
         self._transport.pause_reading()
+        self.incoming.on_room = self._room
+
+    def _room(self) -> None:
+        """Go on reading when `incoming` has room again, first with what is already here."""
+        if not self._stopped or (self.incoming.full and self._must_stop()):
+            return
+        self._stopped = False
+        self._parse()
+        if not self._stopped:
+            self._resume_reading()
 
     def _resume_reading(self) -> None:
         self._stopped = False
+        self.incoming.on_room = None
         self._transport.resume_reading()
 
-    def _room(self) -> None:
-        """Go on reading where `incoming` has room again, first with what is already here."""
-        if not self._stopped or self._must_stop():
-            return
-        self._parse()
-        if not self._must_stop():
-            self._resume_reading()
+    # ── the end: our Close ───────────────────────────────────────────────────────────────────────
 
-    # ── the end ──────────────────────────────────────────────────────────────────────────────────
+    async def _close(self, close: Close) -> None:
+        self._check_close(close)
+        self._say(close)
+        await self._until(lambda: self._close_sent or self._over)
 
-    def _check_code(self, code: int) -> None:
+    def _check_close(self, close: Close) -> None:
         """Raw sessions send any code."""
 
     def _say(
-        self,
-        reason: CloseReason,
-        payload: bytes,
-        *,
-        final: bool = False,
-        fin: bool = False,
-        defer: bool = False,
+        self, close: Close, weight: Weight = Weight.CHOICE, *, held: bool = False, drop: bool = False
     ) -> None:
         """Decide how the session ends, and write our Close as soon as it may be written.
 
         Args:
-            final: the reason stands when our Close is written, whatever the peer says.
-            fin: the server ends TCP right behind it.
-            defer: the Close waits until the handler has asked for what stands before the end.
+            held: it waits until the handler has asked for what stands before the end.
+            drop: what waits to be sent is forgotten.
         """
-        if self._close_sent or self._lost:
+        if self._close_sent or self._fin_due or self._over:
             return
-        if self._reason is None or ((reason.by == "peer" or fin) and not self._deferred):
-            self._deferred = defer and self._reason is None
-            self._reason, self._close_payload = reason, payload
-            self._final, self._fin = final, fin
-        else:
-            self._deferred = False
-        self._begin_deadline()
+        is_first = self._farewell is None
+        if is_first or weight > self._weight:
+            self._farewell, self._weight = close, weight
+        self._held = held and is_first
+        self._mute = not self._held
         self._closing()
-        self._write_close()
+        self._begin_deadline()
+        if drop:
+            self._drop_outgoing()
+        self._finish_writing()
+
+    def _closing(self) -> None:
+        """Stop what only an open session does."""
 
     def _begin_deadline(self) -> None:
         if self._deadline is None and not self._gone:
             self._deadline = self._loop.call_later(self._options.close_timeout, self._cut)
 
-    def _closing(self) -> None:
-        """Stop what only an open session does."""
+    def _end_incoming(self, error: Exception) -> bool:
+        """Set the last item of `incoming`; tell whether a message stands before it."""
+        incoming, holder = self.incoming, self.incoming.in_hand
+        waits = not incoming.idle
+        incoming.end(self._tell(error))
+        if waits:
+            incoming.on_end = self._release
+            if holder is not None:
+                holder.add_done_callback(self._holder_ended)
+        return waits
 
-    def _say_failure(self, error: BaseException) -> None:
-        reason = CloseReason(CloseCode.INTERNAL_ERROR, type(error).__name__[:MAX_REASON], "local")
-        self._say(reason, Close(reason).data, final=True)
+    def _holder_ended(self, task: asyncio.Task[Any]) -> None:
+        if self.incoming.idle:
+            self._release()
+
+    def _awaits_end(self, task: asyncio.Task[Any] | None) -> None:
+        """Note that who has the newest message in hand waits for nothing but the end."""
+        if task is not None and task is self.incoming.in_hand:
+            self.incoming.in_hand = None
+            if self.incoming.idle:
+                self._release()
+
+    def _release(self) -> None:
+        """Write the Close that waited until the handler came to the end."""
+        if self._held:
+            self._held, self._mute = False, True
+            self._finish_writing()
+
+    def _finish_writing(self) -> None:
+        """Write our Close, or end TCP, when nothing else waits any more."""
+        if self.outgoing.wires or self._over:
+            return
+        if self._farewell is not None and not self._held and not self._close_sent:
+            self._write_close(self._farewell)
+        if self._fin_due:
+            self._complete("local")
+            self._send_fin()
+
+    def _write_close(self, close: Close) -> None:
+        self._write(encode(close, self._key()))
+        self._close_sent = True
+        self._reason = self._reason or _said(close, "local")
+        is_last = self._close_received or self._eof
+        if is_last or self._reason.code in DECIDED:
+            self._complete("local")
+        if is_last or self._weight is Weight.FAULT:
+            self._end_tcp()
+        self._wake()
+        self._room()
+
+    def _complete(self, by: By) -> None:
+        """Let everybody know why the session ends, once.
+
+        Args:
+            by: whose doing it is that no Close has passed.
+        """
+        if self._future.done():
+            return
+        if self._reason is None:
+            self._reason = CloseReason(CloseCode.ABNORMAL_CLOSURE, by=by)
+        self._future.set_result(self._reason)
+        self.trace.event(self._loop.time(), self.number, "closed", repr(self._reason))
+
+    # ── the end: what others do ──────────────────────────────────────────────────────────────────
 
     def _fail(self, error: ProtocolViolation | FrameTooBig) -> None:
         """Answer what the peer did wrong, behind the messages that came before it."""
         log.debug("session %d: %d: %s", self.number, error.code, error)
         self._deaf = True
-        idle = self.incoming.idle
-        self.incoming.end(error)
+        held = self._end_incoming(error)
         if self._close_sent:
-            self._complete()
+            self._complete("local")
             self._end_tcp()
-            return
-        reason = CloseReason(error.code, _cut_text(str(error)), "local")
-        self._say(reason, Close(reason).data, final=True, fin=True, defer=not idle)
+        else:
+            self._say(_close(error.code, error), Weight.FAULT, held=held)
 
-    def _overflow(self, error: ChannelOverflow) -> None:
+    def _overflow(self, channel: str, capacity: float) -> ChannelOverflow:
+        error = ChannelOverflow(channel, capacity)
         log.debug("session %d: 1011: %s", self.number, error)
-        self.incoming.end(error)
-        reason = CloseReason(CloseCode.INTERNAL_ERROR, "Channel overflow", "local")
-        if error.channel == "outgoing":
-            self._drop_outgoing(reason)
-        self._say(reason, Close(reason).data, final=True)
+        self.incoming.end(self._tell(error))
+        close = _close(CloseCode.INTERNAL_ERROR, "Channel overflow")
+        self._say(close, drop=channel == "outgoing")
+        return error
 
-    def _asked(self) -> None:
-        """Write the Close that waited until the handler came to the end."""
-        if self._deferred:
-            self._deferred = False
-            self._write_close()
+    def _going_away(self) -> None:
+        """Say 1001, and tell the handler at once: the server stops."""
+        self._say(Close(GOING_AWAY))
+        self.incoming.end(self._refusal())
 
-    def _awaits_end(self) -> None:
-        """Note that who took the newest message now waits for nothing but the end."""
-        incoming = self.incoming
-        if incoming.in_hand is not None and not len(incoming) and incoming.in_hand is asyncio.current_task():
-            incoming.in_hand = None
-            self._asked()
+    def _tell(self, error: Exception) -> Exception:
+        """Remember an error of our own: a handler that lets it pass has done nothing wrong."""
+        self._told.append(error)
+        return error
 
-    def _write_close(self) -> None:
-        due = self._reason is not None and not self._deferred
-        if not due or self._close_sent or self._lost or self.outgoing.items:
-            return
-        self._write(wrap(FIN | Close.kind, self._close_payload, self._key()))
-        self._close_sent = True
-        self._wake_writers()
-        if self._final or self._close_received:
-            self._complete()
-        if self._fin or self._close_received:
-            # "the server MUST close the connection immediately" (7.1.1)
-            self._end_tcp()
-        self._room()
+    def _refusal(self) -> ChannelClosed:
+        """Return the error for who wants to send after the end."""
+        reason = self._reason or (_said(self._farewell, "local") if self._farewell else None)
+        error = ChannelClosed(reason or CloseReason(CloseCode.ABNORMAL_CLOSURE, by="local"))
+        for told in self._told:
+            if isinstance(told, ChannelClosed) and told.reason == error.reason:
+                return told.with_traceback(None)
+        self._tell(error)
+        return error
 
-    def _complete(self) -> None:
-        if self._future.done():
-            return
-        reason = self._reason or CloseReason(CloseCode.ABNORMAL_CLOSURE, by="network")
-        self._reason = reason
-        self._future.set_result(reason)
-        self.incoming.end(ChannelClosed(reason))
-        self.trace.event(self._loop.time(), self.number, "closed", repr(reason))
+    # ── the end of TCP ───────────────────────────────────────────────────────────────────────────
 
     def _end_tcp(self) -> None:
-        """Send FIN as the server and go on reading until the peer's; the client waits for it."""
-        if self._gone:
-            return
-        if self._eof:
+        """End TCP as the server; the client waits for the server's FIN.
+
+        Source: RFC 6455, section 7.1.1.
+        """
+        if self._side == "server" or self._eof:
+            self._send_fin()
+        elif self._stopped:
+            self._resume_reading()
+
+    def _send_fin(self) -> None:
+        """Send FIN and go on reading, so that no reset swallows what was sent before."""
+        self._deaf = True
+        if self._eof or not self._transport.can_write_eof():
             self._transport.close()
-        elif self._side == "server" and self._transport.can_write_eof():
+        elif not self._transport.is_closing():
             self._transport.write_eof()
-        elif self._side == "server":
-            self._transport.close()
         if self._stopped:
             self._resume_reading()
 
     def _cut(self) -> None:
-        """End everything at the deadline."""
+        """End everything, at the latest at the deadline."""
         if self._gone:
             return
-        self._deferred = False
-        self._reason = self._reason or CloseReason(CloseCode.ABNORMAL_CLOSURE, by="local")
+        self._held = False
         self._drop_outgoing()
-        if may_be_sent(self._reason.code):
-            self._write_close()
-        self._complete()
-        if self._transport.get_write_buffer_size():
+        self._finish_writing()
+        self._complete("local")
+        self.incoming.end(self._refusal())
+        if self._transport.is_closing() or self._transport.get_write_buffer_size():
             self._transport.abort()
         else:
             self._transport.close()
 
-    def _drop_outgoing(self, reason: CloseReason | None = None) -> None:
-        reason = reason or self._reason or CloseReason(CloseCode.ABNORMAL_CLOSURE, by="network")
-        self.outgoing.drop(ChannelClosed(reason))
-
     def _stream_ended(self) -> None:
-        if self._lost:
+        """Note that nothing more passes, in either direction."""
+        if self._over:
             return
-        self._lost = self._deaf = True
-        self._deferred = False
-        self._complete()
+        self._over = self._mute = self._deaf = True
+        self._complete("network")
+        self.incoming.end(self._refusal())
         self._drop_outgoing()
         self._closing()
-        self._wake_writers()
-
-    def _going_away(self) -> None:
-        """Say 1001, and tell the handler at once: the server stops."""
-        reason = CloseReason(CloseCode.GOING_AWAY, "Server is going down", "local")
-        self._say(reason, Close(reason).data)
-        self.incoming.end(ChannelClosed(self._reason or reason))
+        self._begin_deadline()
+        self._wake()
 
     # ── the handler ──────────────────────────────────────────────────────────────────────────────
 
     async def _serve(self, handler: Handler) -> None:
-        """Run the handler; here its errors become close codes."""
-        reason = CloseReason(CloseCode.NORMAL_CLOSURE, "", "local")
+        """Run the handler from the first frame to the end."""
         try:
             await handler(self)
         except asyncio.CancelledError as error:
-            self._say_failure(error)
+            self._say(failure(error))
             raise
-        except DeserializeError as error:
-            log.debug("session %d: %d: %s", self.number, error.code, error)
-            reason = CloseReason(error.code, _cut_text(str(error)), "local")
         except Exception as error:
-            if not self._is_own(error):
-                log.exception("session %d: the handler of %s failed", self.number, self.call.path)
-                self._say_failure(error)
-            else:
-                log.debug("session %d: the handler ended with %s", self.number, error)
+            self._failed(error, f"the handler of {self.call.path}")
         finally:
-            self._end_of_handler(reason)
+            self._end_of_handler()
 
-    def _is_own(self, error: Exception) -> bool:
-        """Tell whether an error is how this session itself told its handler that it is over."""
-        kinds = (ChannelClosed, ProtocolViolation, FrameTooBig, PingTimeout, ChannelOverflow)
-        return isinstance(error, kinds) and self._reason is not None
+    def _failed(self, error: BaseException, what: str) -> None:
+        """Let an error that nobody caught end the session; here errors become close codes."""
+        if self._is_own(error):
+            log.debug("session %d: %s ended with %s", self.number, what, error)
+        elif isinstance(error, DeserializeError):
+            log.debug("session %d: %d: %s", self.number, error.code, error)
+            self._say(_close(error.code, error))
+        else:
+            log.error("session %d: %s failed", self.number, what, exc_info=error)
+            self._say(failure(error))
 
-    def _end_of_handler(self, reason: CloseReason) -> None:
+    def _is_own(self, error: BaseException) -> bool:
+        """Tell whether an error is how this very session told that it is over."""
+        if isinstance(error, BaseExceptionGroup):
+            return all(self._is_own(part) for part in error.exceptions)
+        return any(error is told for told in self._told)
+
+    def _end_of_handler(self) -> None:
         """Send FIN behind what was sent, without a Close."""
         self._leave()
-        self._reason = self._reason or CloseReason(CloseCode.ABNORMAL_CLOSURE, by="local")
-        self._complete()
+        self._held, self._mute, self._fin_due = False, True, True
         self._begin_deadline()
-        # Nothing is written behind our FIN, not even a server's 1001.
-        self._fin = self._close_sent = True
-        if self._side == "client" and not self.outgoing.items:
-            self._transport.close()
-        elif not self.outgoing.items:
-            self._end_tcp()
+        self._finish_writing()
         self._room()
 
     def _leave(self) -> None:
@@ -686,16 +783,12 @@ class RawSession(asyncio.Protocol):
 
     async def _until_gone(self) -> None:
         """Wait until the connection is closed, at the latest by the deadline."""
-        while not self._gone:
-            await self._turn()
+        await self._until(lambda: self._gone)
 
     def _task_ended(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if task.cancelled() or (error := task.exception()) is None:
-            return
-        if not isinstance(error, Exception) or not self._is_own(error):
-            log.error("session %d: a launched task failed", self.number, exc_info=error)
-            self._say_failure(error)
+        self._tasks.remove(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._failed(error, "a launched task")
 
     def _cancel_tasks(self) -> None:
         for task in list(self._tasks):
@@ -703,25 +796,22 @@ class RawSession(asyncio.Protocol):
 
     # ── options, as they change ──────────────────────────────────────────────────────────────────
 
-    def _option_changed(self, name: str, before: object) -> None:
-        detail = f"{name}: {before} → {self._values[name]}"
-        self.trace.event(self._loop.time(), self.number, "option changed", detail)
+    def _option_changed(self, name: str, change: str) -> None:
+        self.trace.event(self._loop.time(), self.number, "option changed", f"{name}: {change}")
         self._follow(name)
 
-    def _adopt(self, name: str) -> None:
-        """Take over a value that was assigned to the server's options."""
-        if name in self._values:
-            self._values[name] = getattr(self._options, name)
-            self._follow(name)
-
     def _follow(self, name: str) -> None:
+        """Act by a value that was assigned, here or to the server's options."""
         if name == "max_frame_size":
-            self._reader.max_frame_size = self._values[name]
+            self._reader.max_frame_size = self.max_frame_size
+        elif name == "masking":
+            self._masks = self.masking
 
     # ── what the handshake calls ─────────────────────────────────────────────────────────────────
 
     def _begin(self, rest: bytes) -> None:
         """Take over the transport, with what arrived behind the handshake's head."""
+        self._transport.set_write_buffer_limits(high=HIGH_WATER)
         self._transport.set_protocol(self)
         self.trace.event(self._loop.time(), self.number, "opened", self.call.path)
         if rest:
@@ -729,6 +819,12 @@ class RawSession(asyncio.Protocol):
             self._parse()
 
     # ── what the transport calls ─────────────────────────────────────────────────────────────────
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.data_received(bytes(self._buffer[:nbytes]))
 
     def data_received(self, data: bytes) -> None:
         self.trace.record(self._loop.time(), self.number, self._peer, data)
@@ -739,10 +835,19 @@ class RawSession(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         self._eof = True
-        if self._deferred:
+        if self._still_says_close and self._transport.can_write_eof():
+            self._deaf = True
+            self._begin_deadline()
+            self.incoming.end(self._refusal())
             return True
         self._stream_ended()
         return False
+
+    @property
+    def _still_says_close(self) -> bool:
+        """Whether our Close has still to be written, or may be."""
+        due = self._farewell is not None or self._close_received
+        return due and not self._close_sent and not self._fin_due
 
     def pause_writing(self) -> None:
         self._paused = True
@@ -752,9 +857,9 @@ class RawSession(asyncio.Protocol):
         self._drain()
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._stream_ended()
         self._gone = True
-        self._wake_writers()
+        self._stream_ended()
+        self._wake()
         self._cancel_tasks()
         if self._deadline is not None:
             self._deadline.cancel()
@@ -776,14 +881,13 @@ class Session(RawSession):
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self.latency: float | None = None
-        self._parts: list[bytes] = []
         self._opening: Frame | None = None
-        self._controls: deque[bytes] = deque(maxlen=MAX_CONTROLS)
+        self._pieces: Pieces | None = None
         self._heartbeat = Heartbeat(self)
         self._heartbeat.restart()
 
     @property
-    def converter(self) -> Any:
+    def converter(self) -> Converter:
         """The option `content_converter`.
 
         Raises:
@@ -809,61 +913,21 @@ class Session(RawSession):
             DeserializeError: wrong kind of frame, malformed payload or wrong shape.
         """
         converter = self.converter
-        return cast(T, converter.deserialize(await self.incoming.receive(), kind))
+        return converter.deserialize(await self.incoming.receive(), kind)
 
     def cancel(self) -> None:
         """End the session now: tasks are cancelled, a Close 1000 is tried, the connection is cut."""
-        self._cancel_tasks()
-        reason = CloseReason(CloseCode.NORMAL_CLOSURE, "", "local")
-        self._say(reason, Close(reason).data)
-        self._cut()
+        self._say(Close(NORMAL))
+        super().cancel()
 
-    # ── control frames ───────────────────────────────────────────────────────────────────────────
-
-    @property
-    def _close_due(self) -> bool:
-        """Whether our Close is written, or on its way."""
-        return self._close_sent or self._lost or (self._reason is not None and not self._deferred)
-
-    async def _send_control(self, frame: ControlFrame) -> None:
-        if not isinstance(frame, Close):
-            self._overtake(encode(frame, self._key()))
-            return
-        reason = frame.read_reason() or CloseReason(CloseCode.NO_STATUS_RCVD)
-        if frame.data:
-            self._check_code(reason.code)
-        self._say(reason.said("local"), frame.data)
-        await self._written()
-
-    def _overtake(self, wire: bytes) -> None:
-        """Send a control frame before the messages that wait."""
-        if self._paused:
-            self._controls.append(wire)
-        else:
-            self._write(wire)
-
-    def _drain(self) -> None:
-        while self._controls and not self._paused and not self._close_sent:
-            self._write(self._controls.popleft())
-        self._heartbeat.room()
-        super()._drain()
-
-    def _check_code(self, code: int) -> None:
-        if not may_be_sent(code):
-            raise ValueError(
-                f"close code {code}: 1000 to 1003, 1007 to 1014 and 3000 to 4999 may be sent"
-                " (RFC 6455, section 7.4)"
-            )
+    # ── receiving ────────────────────────────────────────────────────────────────────────────────
 
     def _received(self, frame: Frame) -> None:
         match frame:
             case Text() | Binary():
                 self._join(frame)
             case Ping():
-                # "it MUST send a Pong frame in response, unless it already received a Close
-                # frame ... SHOULD respond ... as soon as is practical" (5.5.2)
-                if not self._close_sent:
-                    self._overtake(encode(Pong(frame.data), self._key()))
+                self._answer(frame)
             case Pong():
                 self._heartbeat.pong(frame.data)
             case Close():
@@ -875,29 +939,58 @@ class Session(RawSession):
             self._deliver(frame)
             return
         if self._opening is None:
-            self._opening = frame
-        self._parts.append(frame.data)
+            self._opening, self._pieces = frame, Pieces()
+        assert self._pieces is not None
+        self._pieces.add(frame.data)
         if frame.fin:
             message, self._opening = self._opening, None
-            message.data, message.fin = b"".join(self._parts), True
-            self._parts.clear()
+            message.data, message.fin = self._pieces.join(), True
             self._deliver(message)
 
-    def _peer_closed(self, frame: Close) -> None:
-        self._deaf = self._close_received = True
-        reason = frame.read_reason() or CloseReason(CloseCode.NO_STATUS_RCVD)
+    def _answer(self, ping: Ping) -> None:
+        """Send the Pong before the messages that wait."""
         if self._close_sent:
-            self._complete()
-            self._end_tcp()
             return
-        idle = self.incoming.idle
-        self.incoming.end(ChannelClosed(reason.said("peer")))
-        self._say(reason.said("peer"), frame.data, defer=not idle)
+        pong = encode(Pong(ping.data), self._key())
+        if self._paused:
+            # "an endpoint ... MAY elect to send a Pong frame for only the most recently processed
+            # Ping frame" (5.5.3)
+            self._controls = [waiting for waiting in self._controls if waiting[1] is not None]
+            self._controls.append((pong, None))
+        else:
+            self._write(pong)
 
-    # ── pings, and what stops them ───────────────────────────────────────────────────────────────
+    def _peer_closed(self, close: Close) -> None:
+        self._deaf = self._close_received = True
+        self._reason = self._reason or _said(close, "peer")
+        held = self._end_incoming(ChannelClosed(self._reason))
+        if self._close_sent:
+            self._complete("peer")
+            self._end_tcp()
+        else:
+            self._say(Close(close.data), Weight.COURSE, held=held)
+
+    # ── closing ──────────────────────────────────────────────────────────────────────────────────
+
+    def _check_close(self, close: Close) -> None:
+        try:
+            check_close(close.data)
+        except ProtocolViolation as error:
+            raise ValueError(str(error)) from None
 
     def _closing(self) -> None:
         self._heartbeat.stop()
+
+    def _end_of_handler(self) -> None:
+        self._leave()
+        self._say(Close(NORMAL), Weight.COURSE)
+        self._room()
+
+    # ── pings ────────────────────────────────────────────────────────────────────────────────────
+
+    def _drain_controls(self) -> None:
+        super()._drain_controls()
+        self._heartbeat.room()
 
     def _stop_reading(self) -> None:
         super()._stop_reading()
@@ -909,7 +1002,7 @@ class Session(RawSession):
 
     def _follow(self, name: str) -> None:
         super()._follow(name)
-        if name in ("ping_period", "timeout") and self._reason is None and not self._lost:
+        if name in ("ping_period", "timeout") and self._farewell is None and not self._over:
             self._heartbeat.restart()
 
     def _ping_timed_out(self) -> None:
@@ -917,16 +1010,8 @@ class Session(RawSession):
         log.debug("session %d: 1011: %s", self.number, error)
         self.trace.event(self._loop.time(), self.number, "ping timeout", f"after {self.timeout:g} s")
         self._deaf = True
-        self.incoming.end(error)
-        reason = CloseReason(CloseCode.INTERNAL_ERROR, "Ping timeout", "local")
-        self._drop_outgoing(reason)
-        self._controls.clear()
-        self._say(reason, Close(reason).data, final=True, fin=True)
-
-    def _end_of_handler(self, reason: CloseReason) -> None:
-        self._leave()
-        self._say(reason, Close(reason).data)
-        self._room()
+        self.incoming.end(self._tell(error))
+        self._say(_close(CloseCode.INTERNAL_ERROR, "Ping timeout"), Weight.FAULT, drop=True)
 
 
 class Heartbeat:
@@ -935,44 +1020,45 @@ class Heartbeat:
     The wait for a pong stands still while our own full `incoming` stops the reading.
     """
 
-    __slots__ = ("_due", "_left", "_payload", "_ping", "_sent", "_session", "_timer")
+    __slots__ = ("_due", "_left", "_payload", "_quiet", "_sent", "_session", "_timer", "_unsent")
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._timer: asyncio.TimerHandle | None = None
-        self._ping: bytes | None = None
-        self._payload: bytes | None = None
+        self._payload: bytes | None = None  # of the ping that waits for its pong
+        self._unsent: bytes | None = None  # the ping, as long as the transport takes no more
         self._sent = 0.0
         self._due = 0.0
-        self._left: float | None = None
+        self._left: float | None = None  # of the wait, while it stands still
+        self._quiet = 0
 
     def restart(self) -> None:
         """Forget an outstanding ping and wait one whole period."""
         self.stop()
-        if self._session.ping_period is not None:
-            self._timer = self._session._loop.call_later(self._session.ping_period, self._beat)
+        session = self._session
+        if session.ping_period is not None:
+            self._timer = session._loop.call_later(session.ping_period, self._beat)
 
     def stop(self) -> None:
-        self._ping = self._payload = self._left = None
+        self._payload = self._unsent = self._left = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def room(self) -> None:
-        """Send the ping that waited for the transport."""
-        if self._ping is not None and not self._session._paused:
-            ping, self._ping = self._ping, None
-            self._hand_over(ping)
-
     def pong(self, payload: bytes) -> None:
         """Take a pong; only the one with the outstanding payload counts."""
-        if self._payload is None or payload != self._payload or self._ping is not None:
-            return
-        self._session.latency = self._session._loop.time() - self._sent
-        self.restart()
+        if payload == self._payload and self._unsent is None:
+            self._session.latency = self._session._loop.time() - self._sent
+            self.restart()
+
+    def room(self) -> None:
+        """Hand over the ping that waited for the transport; only now the wait for the pong begins."""
+        if self._unsent is not None and not self._session._paused:
+            ping, self._unsent = self._unsent, None
+            self._hand_over(ping)
 
     def stand_still(self) -> None:
-        if self._payload is not None and self._left is None and self._ping is None:
+        if self._payload is not None and self._left is None:
             self._left = max(0.0, self._due - self._session._loop.time())
             self._cancel_timer()
 
@@ -982,47 +1068,64 @@ class Heartbeat:
             self._wait(left)
 
     def _beat(self) -> None:
-        self._payload = b"[ping " + self._session._chance(32).hex().encode() + b" ping]"
-        ping = encode(Ping(self._payload), self._session._key())
-        if self._session._paused:
-            self._ping = ping
+        session = self._session
+        self._payload = b"[ping " + session._chance(32).hex().encode() + b" ping]"
+        ping = encode(Ping(self._payload), session._key())
+        if session._paused:
+            # a transport that takes nothing for as long as a pong may take is as dead
+            self._unsent = ping
+            self._wait(session.timeout)
         else:
             self._hand_over(ping)
 
     def _hand_over(self, ping: bytes) -> None:
         self._session._write(ping)
         self._sent = self._session._loop.time()
-        if self._session._stopped:
-            self._left = self._session.timeout
-        else:
-            self._wait(self._session.timeout)
+        self._wait(self._session.timeout)
 
-    def _wait(self, duration: float) -> None:
-        self._due = self._session._loop.time() + duration
+    def _wait(self, seconds: float) -> None:
+        self._cancel_timer()
+        if self._session._stopped:
+            self._left = seconds
+            return
+        self._due = self._session._loop.time() + seconds
         self._timer = self._session._loop.call_at(self._due, self._is_due)
 
     def _is_due(self) -> None:
-        session = self._session
-        if session._loop.time() - self._due > LATE:
-            self._wait(session.timeout)
+        if self._session._loop.time() - self._due > LATE:
+            self._wait(self._session.timeout)
             return
-        session._heard = False
-        self._timer = session._loop.call_later(0, self._judge)
+        self._listen()
+
+    def _listen(self) -> None:
+        """Let whole turns of the loop bring what has arrived."""
+        self._quiet, self._session._heard = 0, False
+        self._timer = self._session._loop.call_later(0, self._judge)
 
     def _judge(self) -> None:
-        """Decide when a whole turn of the loop has brought nothing more."""
         session = self._session
-        if session._heard:
-            session._heard = False
-            self._timer = session._loop.call_later(0, self._judge)
+        if session._heard and session._loop.time() < self._due + session.timeout:
+            self._listen()
             return
-        session._ping_timed_out()
+        self._quiet += 1
+        if self._quiet < QUIET_TURNS:
+            self._timer = session._loop.call_later(0, self._judge)
+        else:
+            session._ping_timed_out()
 
     def _cancel_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
 
 
-def _cut_text(text: str) -> str:
-    """Return as much of a text as fits a Close, in whole characters."""
-    return text.encode()[:MAX_REASON].decode(errors="ignore")
+def _said(close: Close, by: By) -> CloseReason:
+    return (close.read_reason() or CloseReason(CloseCode.NO_STATUS_RCVD)).said(by)
+
+
+def failure(error: BaseException) -> Close:
+    return _close(CloseCode.INTERNAL_ERROR, type(error).__name__)
+
+
+def _close(code: int, text: object) -> Close:
+    """Return a Close with as much of a text as fits, in whole characters."""
+    return Close(CloseReason(code, str(text).encode()[:MAX_REASON].decode(errors="ignore")))
