@@ -350,7 +350,7 @@ class Slider(VBox):  # type: ignore[misc]
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
         shown = super()._repr_mimebundle_(**options)
-        return {**shown, "text/plain": repr(self), "image/png": self._image.value}
+        return {**shown, "text/plain": repr(self), "image/png": bytes(self._image.value)}
 
 
 # ── what all pictures share ──────────────────────────────────────────────────────────────────────
