@@ -30,6 +30,7 @@ CHROMIUM_ARGUMENTS = [
     "--no-sandbox",
     "--disable-dev-shm-usage",
     "--disable-background-networking",
+    "--disable-gpu",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
 ]
 LAB_ARGUMENTS = [
@@ -45,8 +46,8 @@ SETTINGS = {
     "@jupyterlab/apputils-extension/themes": {"adaptive-theme": False, "theme": "JupyterLab Light"},
 }
 ALL_CELLS_DRAWN = {"@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"}}
-START_TIMEOUT = 60  # seconds
-RUN_TIMEOUT = 120  # seconds, for a whole lesson
+START_TIMEOUT = 180  # seconds; on two busy cores JupyterLab takes long
+RUN_TIMEOUT = 240  # seconds, for a whole lesson
 
 # The page's own indicator says "idle" before there is a kernel, and a run started then is lost.
 KERNEL_IS_IDLE = """() => {
@@ -202,7 +203,7 @@ def _last_cell_has_its_count(page: Page) -> bool:
     still = 0
     while time.monotonic() < deadline and still < 10:
         page.wait_for_timeout(100)
-        prompts = page.locator(PROMPTS).all_inner_texts()
+        prompts = page.locator(PROMPTS).all_text_contents()
         if any(letter.isdigit() for letter in prompts[-1]):
             return True
         running = any("*" in prompt for prompt in prompts)
@@ -216,7 +217,7 @@ def errors(page: Page) -> list[str]:
     red = page.locator(
         '.jp-NotebookPanel .jp-OutputArea-output[data-mime-type="application/vnd.jupyter.stderr"]'
     )
-    return red.all_inner_texts()
+    return red.all_text_contents()
 
 
 def change_theme(page: Page, theme: str) -> None:
