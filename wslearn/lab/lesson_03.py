@@ -271,7 +271,7 @@ answer = ["silence", "1002", "1002", "1002", "pong", "1002", "1002", "1002"]
         ),
         """
 def read_header(data):
-    return ...  # fin, rsv, opcode, key, length, size
+    return ...  # fin, rsv (0 to 7), opcode, key (4 bytes or None), length, size of the header
 
 answer = read_header
 """,
