@@ -710,16 +710,23 @@ class RawSession(asyncio.BufferedProtocol):
         if self._stopped:
             self._resume_reading()
 
-    def _cut(self) -> None:
-        """End everything, at the latest at the deadline."""
+    def _cut(self, close: Close | None = None) -> None:
+        """End everything, at the latest at the deadline.
+
+        Args:
+            close: said if none has been.
+        """
         if self._gone:
             return
+        stuck = self._transport.is_closing() or self._transport.get_write_buffer_size()
+        if close is not None:
+            self._say(close, Weight.COURSE)
         self._held = False
         self._drop_outgoing()
         self._finish_writing()
         self._complete("local")
         self.incoming.end(self._refusal())
-        if self._transport.is_closing() or self._transport.get_write_buffer_size():
+        if stuck:
             self._transport.abort()
         else:
             self._transport.close()
@@ -917,8 +924,8 @@ class Session(RawSession):
 
     def cancel(self) -> None:
         """End the session now: tasks are cancelled, a Close 1000 is tried, the connection is cut."""
-        self._say(Close(NORMAL))
-        super().cancel()
+        self._cancel_tasks()
+        self._cut(Close(NORMAL))
 
     # ── receiving ────────────────────────────────────────────────────────────────────────────────
 
