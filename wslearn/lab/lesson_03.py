@@ -271,7 +271,9 @@ answer = ["silence", "1002", "1002", "1002", "pong", "1002", "1002", "1002"]
         ),
         """
 def read_header(data):
-    return ...  # fin, rsv (0 to 7), opcode, key (4 bytes or None), length, size of the header
+    # fin, rsv (0 to 7), opcode, key (4 bytes or None),
+    # length, size of the header
+    return ...
 
 answer = read_header
 """,
@@ -316,7 +318,11 @@ faulty = [
     bytes.fromhex("81 03 2a 19 08 7f 1b 23 38"),
     bytes.fromhex("81 86 5e 6d 7c 4f 18 02 09 23"),
 ]
-answer = [(..., ..., frame) for frame in faulty]  # bit, rule, repaired bytes
+answer = [  # bit, rule, repaired bytes
+    (..., ..., faulty[0]),
+    (..., ..., faulty[1]),
+    (..., ..., faulty[2]),
+]
 """,
         """
 answer = [
