@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from wslearn import Application, CloseCode, CloseReason, SharedFlow, WebSockets
+from wslearn import Application, CloseCode, CloseReason, SharedFlow, WebSockets, connect, simulate
 from wslearn.lab.exercises import exercise
 from wslearn.lab.plots import bytes_against_staleness
 
@@ -224,3 +224,25 @@ def test_plot_says_what_each_way_costs_and_is_a_small_picture():
         "event stream: 1,657 bytes, 0.02 s stale",
     ]
     assert len(picture._repr_png_()) < 60_000
+
+
+# the score board
+
+
+def test_goals_go_out_in_the_order_in_which_viewers_came():
+    goals = SharedFlow()
+
+    async def watch(session):
+        async for goal in goals.collect():
+            await session.send(goal)
+
+    board = serving(watch=watch)
+
+    async def scene(net):
+        async with board.start("server", 80):
+            viewers = [await connect("ws://server/watch") for _ in range(30)]
+            await goals.emit("1:0")
+            await viewers[-1].incoming.receive()
+            return [each.session for each in net.trace.frames]
+
+    assert simulate(scene, latency=0.02) == list(range(1, 31))

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import count
 from typing import Any, Generic, TypeVar
 
 from wslearn.errors import ChannelClosed, ChannelOverflow
@@ -221,11 +222,13 @@ class SharedFlow(Generic[T]):
             raise ValueError(f"on_overflow is {on_overflow!r}: CLOSE or DROP_OLDEST are allowed")
         self.capacity = capacity
         self.on_overflow = on_overflow
-        self._queues: weakref.WeakSet[Incoming[T]] = weakref.WeakSet()
+        # By number, so that all runs give in the order of joining: a set would follow addresses in memory.
+        self._queues: weakref.WeakValueDictionary[int, Incoming[T]] = weakref.WeakValueDictionary()
+        self._numbers = count()
 
     async def emit(self, item: T) -> None:
         """Give the item to every collector; never waits for a slow one."""
-        for queue in list(self._queues):
+        for queue in list(self._queues.values()):
             if not queue.put(item):
                 self._overflow(queue, item)
 
@@ -246,7 +249,7 @@ class SharedFlow(Generic[T]):
 
     def _join(self) -> Incoming[T]:
         queue: Incoming[T] = Incoming(self.capacity)
-        self._queues.add(queue)
+        self._queues[next(self._numbers)] = queue
         return queue
 
     def __repr__(self) -> str:
