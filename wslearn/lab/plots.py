@@ -145,12 +145,18 @@ def _draw_flight(axes: Axes, traced: TracedFrame) -> None:
     if traced.received is not None:
         axes.plot([traced.time, traced.received], [begin, 1 - begin], color=colour, linewidth=1.8)
         axes.plot([traced.received], [1 - begin], "v" if from_server else "^", color=colour, markersize=7)
+        if isinstance(traced.frame, Close):
+            _write_close(axes, traced.time, begin + 0.06 if from_server else begin - 0.06, up=from_server)
         return
     stop = 0.55 if from_server else 0.45
     axes.plot([traced.time, traced.time], [begin, stop], color=VERMILLION, linewidth=1.8, linestyle="--")
     axes.plot([traced.time], [stop], "x", color=VERMILLION, markersize=8, markeredgewidth=2)
     if isinstance(traced.frame, Close):
-        axes.text(traced.time, stop - 0.12, "Close", color=INK, fontsize=9, ha="center", va="top")
+        _write_close(axes, traced.time, stop - 0.12, up=False)
+
+
+def _write_close(axes: Axes, time: float, height: float, *, up: bool) -> None:
+    axes.text(time, height, "Close", color=INK, fontsize=9, ha="center", va="bottom" if up else "top")
 
 
 def _draw_waits(axes: Axes, found: list[Beat]) -> None:
@@ -212,16 +218,23 @@ def _draw_lane(axes: Axes, row: float, trace: Trace, found: list[Beat], until: f
 # ── many round trips, many cuts, many settings ───────────────────────────────────────────────────
 
 
-def histogram(values: Sequence[float], *, name: str = "round trip", unit: str = "ms") -> Picture:
-    """Draw how often each value came, with the median and the 99th percentile."""
+def histogram(
+    values: Sequence[float], *, name: str = "round trip", unit: str = "ms", until: float | None = None
+) -> Picture:
+    """Draw how often each value came, with the median and the 99th percentile.
+
+    Args:
+        until: the end of the axis; None for all values.
+    """
     half, most = percentile(values, 50), percentile(values, 99)
     figure, axes = _figure(2.9)
-    axes.hist(values, bins=40, color=BLUE, alpha=0.75)
+    axes.hist(values, bins=50 if until else 25, range=(0, until) if until else None, color=BLUE, alpha=0.75)
     for value, label, colour, style in ((half, "p50", GREEN, "-"), (most, "p99", VERMILLION, "--")):
         axes.axvline(value, color=colour, linewidth=2, linestyle=style)
         text, place = f"{label} {value:.0f} {unit}", ("data", "axes fraction")
-        axes.annotate(text, (value, 1.01), xycoords=place, color=colour, weight="bold", ha="center")
-    axes.set_xlim(0, max(values) * 1.08)
+        side = "right" if label == "p50" else "left"
+        axes.annotate(text, (value, 1.01), xycoords=place, color=colour, weight="bold", ha=side)
+    axes.set_xlim(0, until or max(values) * 1.08)
     axes.set_xlabel(f"{name} in {unit}")
     axes.set_ylabel("how many")
     shown = f"p50 {half:.1f} {unit}, p99 {most:.1f} {unit}, longest {max(values):.1f} {unit}"
@@ -334,7 +347,7 @@ class Slider(VBox):  # type: ignore[misc]
         )
         slider.layout.width = "min(100%, 32em)"
         slider.observe(self._moved, "value")
-        super().__init__([slider, self._image, self._error])
+        super().__init__([slider, self._image, self._error], layout=Layout(align_items="flex-start"))
 
     def _moved(self, change: Any) -> None:
         try:

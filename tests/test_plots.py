@@ -1,0 +1,222 @@
+"""Pictures show what passed, print the numbers that matter, and stay small."""
+
+import asyncio
+from functools import cache
+
+import pytest
+
+from wslearn import Application, Close, CloseReason, Ping, Pong, Trace, WebSockets, connect, simulate
+from wslearn.codec import encode
+from wslearn.lab import plots
+
+MAX_PICTURE = 60_000  # bytes
+PNG = b"\x89PNG\r\n"
+
+
+def rides(fault=None, ping_period=5, timeout=5, until=30):
+    """Return the wire's trace of a phone to which something happens at 10 s."""
+
+    async def scene(net):
+        app = Application()
+        app.install(WebSockets, ping_period=ping_period, timeout=timeout)
+
+        @app.websocket("/score")
+        async def score(session):
+            async for _ in session.incoming:
+                pass
+
+        server = await app.start("server", 80)
+        await connect(server.url("/score"))
+        if fault:
+            asyncio.get_running_loop().call_at(10, fault, net)
+        await asyncio.sleep(until - asyncio.get_running_loop().time())
+        return net.trace
+
+    return simulate(scene, latency=0.5)
+
+
+def cut(net):
+    net.cut("client")
+
+
+def traced(*frames):
+    """Return a trace of frames: time, sender, frame."""
+    trace = Trace()
+    trace.begin(0)
+    for time, sender, frame in frames:
+        trace.record(time, 1, sender, encode(frame, b"\0\0\0\0" if sender == "client" else None))
+    return trace
+
+
+# beats
+
+
+def test_beats_pair_pings_and_pongs_by_payload():
+    trace = traced(
+        (1, "server", Ping(b"a")),
+        (2, "server", Ping(b"b")),
+        (3, "client", Pong(b"b")),
+        (4, "client", Pong(b"c")),
+        (5, "client", Pong(b"a")),
+    )
+    assert plots.beats(trace) == [(1, 5, None), (2, 3, None)]
+
+
+def test_beats_with_one_payload_for_all_take_the_next_pong():
+    pings = [(n, "server", Ping(b"")) for n in (1, 3)]
+    pongs = [(n, "client", Pong(b"")) for n in (2, 4)]
+    frames = sorted(pings + pongs, key=lambda each: each[0])
+    assert plots.beats(traced(*frames)) == [(1, 2, None), (3, 4, None)]
+
+
+def test_beats_on_a_wire_count_to_the_arrival_of_the_pong():
+    assert plots.beats(rides(until=8)) == [(6.5, 7.5, None)]
+
+
+def test_a_pong_that_never_arrives_is_no_pong():
+    assert plots.beats(rides(cut))[-1] == (12.5, None, 17.5)
+
+
+def test_beats_end_where_the_server_gives_up_and_not_where_it_stops():
+    ping, gone = (1, "server", Ping(b"a")), CloseReason(1001)
+    assert plots.beats(traced(ping, (2, "server", Close(CloseReason(1011))))) == [(1, None, 2)]
+    assert plots.beats(traced(ping, (2, "server", Close(gone)))) == [(1, None, None)]
+    assert plots.beats(traced(ping, (2, "client", Close()), (3, "server", Close()))) == [(1, None, None)]
+
+
+@pytest.mark.parametrize(
+    ("beat", "text"),
+    [
+        (plots.Beat(1, 1.25, None), "ping at 1.00 s, pong at 1.25 s: round trip 0.25 s"),
+        (plots.Beat(1, None, 6), "ping at 1.00 s, no pong; timeout at 6.00 s: 5.00 s in vain"),
+        (plots.Beat(1, None, None), "ping at 1.00 s, no pong yet"),
+    ],
+)
+def test_beat_reads_as_a_line(beat, text):
+    assert str(beat) == text
+
+
+# percentiles
+
+
+@pytest.mark.parametrize(("percent", "value"), [(0, 1), (1, 1), (50, 5), (51, 6), (99, 10), (100, 10)])
+def test_percentile_is_the_nearest_rank(percent, value):
+    assert plots.percentile([3, 1, 2, 5, 4, 10, 9, 8, 7, 6], percent) == value
+
+
+def test_percentile_of_nothing_is_named():
+    with pytest.raises(ValueError, match="values is empty"):
+        plots.percentile([], 50)
+
+
+# pictures
+
+
+def test_ping_timeline_prints_each_ping_and_when_the_cut_was_noticed():
+    assert repr(plots.ping_timeline(rides(cut))).splitlines() == [
+        "ping at 6.50 s, pong at 7.50 s: round trip 1.00 s",
+        "ping at 12.50 s, no pong; timeout at 17.50 s: 5.00 s in vain",
+        "cable cut at 10.0 s, noticed after 7.5 s",
+    ]
+
+
+def test_ping_timeline_can_end_early():
+    assert len(repr(plots.ping_timeline(rides(), until=8)).splitlines()) == 1
+
+
+def test_ping_timeline_of_one_end_says_what_is_needed():
+    with pytest.raises(ValueError, match=r"net\.trace of a simulation is needed"):
+        plots.ping_timeline(traced((1, "server", Ping())))
+
+
+def test_lanes_say_what_each_server_noticed():
+    traces = {
+        "cut": rides(cut),
+        "reset": rides(lambda net: net.reset("client")),
+        "frozen, no pings": rides(lambda net: net.freeze("client"), ping_period=None),
+        "well": rides(),
+    }
+    assert repr(plots.lanes(traces)).splitlines() == [
+        "cut: cable cut at 10.0 s, noticed after 7.5 s",
+        "reset: reset at 10.0 s, noticed at once",
+        "frozen, no pings: frozen at 10.0 s, no alarm",
+        "well: no alarm",
+    ]
+
+
+def test_histogram_prints_its_percentiles():
+    text = "4 times round trip: p50 20.0 ms, p99 40.0 ms, longest 40.0 ms"
+    assert repr(plots.histogram([10, 20, 30, 40])) == text
+
+
+def test_detection_band_prints_least_mean_and_most():
+    text = "3 cuts, noticed after: 15.0 s at least, 22.0 s on average, 30.0 s at most"
+    assert repr(plots.detection_band([(1, 30), (2, 21), (3, 15)], period=15, timeout=15)) == text
+
+
+def test_heat_maps_print_their_tables():
+    picture = plots.heat_maps({"worst": [[3, 6], [4, 7]]}, periods=(2, 5), timeouts=(1, 2))
+    assert repr(picture).splitlines() == [
+        "worst:",
+        "timeout \\ period     2     5",
+        "               1     3     6",
+        "               2     4     7",
+    ]
+
+
+@cache
+def pictures():
+    table = [[n * m for n in range(5)] for m in range(5)]
+    numbers = (1, 2, 5, 10, 15)
+    return {
+        "timeline": plots.ping_timeline(rides(cut)),
+        "lanes": plots.lanes({"cut": rides(cut), "well": rides()}),
+        "no pings": plots.lanes({"well": rides(ping_period=None)}),
+        "histogram": plots.histogram([n % 97 for n in range(1000)]),
+        "one value": plots.histogram([40.0] * 10),
+        "band": plots.detection_band([(n, 30 - n % 15) for n in range(1000)], period=15, timeout=15),
+        "maps": plots.heat_maps(
+            {"a": table, "b": table}, periods=numbers, timeouts=numbers, notes=["kB"] * 5
+        ),
+        "all zero": plots.heat_maps({"a": [[0]]}, periods=(1,), timeouts=(1,)),
+    }
+
+
+def test_pictures_are_small():
+    for name, picture in pictures().items():
+        png = picture._repr_png_()
+        assert png.startswith(PNG), name
+        assert len(png) < MAX_PICTURE, name
+
+
+def test_every_text_in_a_picture_stands_on_the_paper():
+    for name, picture in pictures().items():
+        picture.figure.draw_without_rendering()
+        paper = picture.figure.bbox
+        for axes in picture.figure.axes:
+            for text in axes.texts:
+                box = text.get_window_extent()
+                assert paper.x0 <= box.x0, (name, text.get_text())
+                assert box.x1 <= paper.x1, (name, text.get_text())
+
+
+# the slider
+
+
+def test_slider_draws_anew_and_prints_its_picture():
+    slider = plots.Slider(lambda n: plots.histogram([n]), "jitter in ms", value=20, most=200)
+    assert "p50 20.0 ms" in repr(slider)
+    slider.children[0].value = 30
+    assert "p50 30.0 ms" in repr(slider)
+    data = slider._repr_mimebundle_()
+    assert data["text/plain"] == repr(slider)
+    assert data["image/png"].startswith(PNG)
+
+
+def test_slider_shows_what_its_drawing_raises_and_goes_on():
+    slider = plots.Slider(lambda n: plots.histogram([100 / n]), "jitter in ms", value=20, most=200)
+    slider.children[0].value = 0
+    assert slider.children[2].value == "ZeroDivisionError: division by zero"
+    assert "p50 5.0 ms" in repr(slider)
+    slider.children[0].value = 10
+    assert slider.children[2].value == ""
