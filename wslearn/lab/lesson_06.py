@@ -280,7 +280,7 @@ EXERCISES = [
         1,
         "C",
         task=(
-            "Pair the pings and pongs of heartbeat_trace() by their payloads. Write the round trips in ms, "
+            "Pair the pings and pongs of `heartbeat_trace()` by their payloads. Write the round trips in ms, "
             "in the order of the pings. One ping has no pair, and one pong was never asked for."
         ),
         judge=judge_round_trips,
@@ -302,7 +302,7 @@ answer = [1000 * (each.time - sent[each.frame.data]) for each in pongs]
         2,
         "C",
         task=(
-            "train_times() returns 200 round trips in ms, from a viewer in a train. "
+            "`train_times()` returns 200 round trips in ms, from a viewer in a train. "
             "Write their p50 and p99, two numbers."
         ),
         judge=judge_percentiles,
@@ -368,7 +368,7 @@ async def answer(session):
         3,
         "D",
         task=(
-            "proxied_trace() is what a server saw of a phone whose link has a latency of 100 ms; a proxy "
+            "`proxied_trace()` is what a server saw of a phone whose link has a latency of 100 ms; a proxy "
             "stands between them. Who answered the pings: 'phone', 'proxy' or 'server'? And at which place "
             "in its frames, counted from 0, stands the first one that proves it? Write both."
         ),

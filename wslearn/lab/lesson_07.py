@@ -314,7 +314,7 @@ EXERCISES = [
         1,
         "C",
         task=(
-            "ping_period is 12 s, timeout is 6 s, the round trip takes no time. The cable is pulled 5 s "
+            "`ping_period` is 12 s, `timeout` is 6 s, the round trip takes no time. The cable is pulled 5 s "
             "after a pong. How many seconds after the cut does the server notice?"
         ),
         judge=judge_seconds,
@@ -331,7 +331,7 @@ EXERCISES = [
         2,
         "P",
         task=(
-            "ping_period is 10 s, timeout is 5 s, and a pong has arrived a moment ago. Now one of five "
+            "`ping_period` is 10 s, `timeout` is 5 s, and a pong has arrived a moment ago. Now one of five "
             "things happens: the process is killed, the cable is pulled, the process freezes, the link "
             "becomes slow (4 s each way), or our own handler becomes slow and its queue is full. By what "
             "does the server notice, and after how many seconds? Write 'reset', 'timeout' or 'nothing', "
