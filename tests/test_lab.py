@@ -96,10 +96,10 @@ def test_inspector_places_violations_in_bits():
     assert [(v["start"], v["length"], v["section"]) for v in violations] == [(2, 1, "5.2")]
 
 
-def test_inspector_sends_a_kilobyte_of_a_long_frame():
+def test_inspector_sends_512_bytes_of_a_long_frame():
     frame = FrameInspector(b"\x82\x7f" + (2**24).to_bytes(8, "big") + bytes(2**24)).frame
     assert frame["size"] == 2**24 + 10
-    assert len(frame["hex"]) == len(frame["payload"]["masked"]) == 2048
+    assert len(frame["hex"]) == len(frame["payload"]["masked"]) == 1024
 
 
 def test_inspector_of_no_bytes_says_so():

@@ -30,13 +30,13 @@ LABELS = {
     "status_code": "CODE",
     "reason": "REASON",
 }
-SENT = 1024
-ROWS = 500
+SENT = 512
+ROWS = 200
 DIAGRAM_BYTES = 24
 
 
 def dissection_data(dissection: Dissection) -> dict[str, Any]:
-    """Return a dissection as plain JSON for the view; at most 1,024 bytes of the frame go along."""
+    """Return a dissection as plain JSON for the view; at most 512 bytes of the frame go along."""
     wire = dissection.wire
     key = next((field.value for field in dissection.fields if field.name == "masking_key"), b"")
     whole_key = key if isinstance(key, bytes) and len(key) == 4 else b""

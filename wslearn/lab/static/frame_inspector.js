@@ -35,12 +35,14 @@ function inspect(frame, wide, announce) {
   const labelsAt = (range) => [...new Set(partsAt(range).map((part) => part.label))];
 
   function fillOf(range) {
+    const labels = labelsAt(range);
+    if (labels.length < 2) return labels.length ? `var(--${labels[0]})` : "var(--line)";
     const colours = partsAt(range).map((part) => {
       const from = Math.max(part.start, range.start) - range.start;
       const to = Math.min(part.start + part.length, range.start + range.length) - range.start;
       return `var(--${part.label}) ${(100 * from) / range.length}% ${(100 * to) / range.length}%`;
     });
-    return colours.length ? `linear-gradient(90deg, ${colours})` : "var(--line)";
+    return `linear-gradient(90deg, ${colours})`;
   }
 
   const payloadAt = (byte) => {
@@ -62,6 +64,7 @@ function inspect(frame, wide, announce) {
     const node = element("span", { role: "gridcell", class: "cell", tabindex: "-1", "aria-label": spoken, ...attributes }, text);
     if (!attributes.style) node.style.setProperty("--fill", fillOf(range));
     const labels = labelsAt(range);
+    node.classList.toggle("mixed", labels.length > 1);
     node.classList.toggle("dark", labels.length === 1 && ["DATA", "REASON"].includes(labels[0]));
     node.classList.toggle("wrong", !attributes.style && frame.violations.some((wrong) => overlaps(wrong, range)));
     row.push(Object.assign(node, { range }));
@@ -288,7 +291,7 @@ function inspect(frame, wide, announce) {
   function build() {
     rows.length = 0;
     const shown = Math.min(bytes.length, opened ? Infinity : FOLD);
-    const shownBits = Math.min(bytes.length, opened ? Infinity : BITS_FOLD);
+    const shownBits = Math.min(bytes.length, opened ? FOLD : BITS_FOLD);
     const heading = (text) => element("h4", { role: "presentation" }, text);
     grid.replaceChildren(...wrongZone(), fieldZone(), heading("Bytes"), byteZone(shown));
     if (shown < frame.size) grid.append(foldZone(shown));
@@ -341,28 +344,32 @@ function choose(model) {
   }
 
   function mark() {
-    const at = model.get("selected");
-    for (const node of list.children) {
-      const on = Number(node.dataset.number) === at;
-      node.setAttribute("aria-selected", on);
-      if (on) {
-        list.setAttribute("aria-activedescendant", node.id);
-        node.scrollIntoView({ block: "nearest" });
-      }
-    }
+    list.querySelector("[aria-selected=true]")?.setAttribute("aria-selected", false);
+    const chosen = list.querySelector(`[data-number="${model.get("selected")}"]`);
+    if (!chosen) return;
+    chosen.setAttribute("aria-selected", true);
+    list.setAttribute("aria-activedescendant", chosen.id);
+    chosen.scrollIntoView({ block: "nearest" });
   }
 
   const prefix = `wslearn-${crypto.randomUUID()}`;
+  const numberOf = (node) => Number(node.dataset.number);
+  const choice = ([number, time, sender, kind, said, size]) => element(
+    "div", { role: "option", id: `${prefix}-${number}`, "data-number": number, class: `choice ${sender}`, "aria-selected": false },
+    element("span", { class: "quiet time" }, `${time} s`),
+    element("span", { class: "arrow" }, ARROWS[sender][0]), element("span", { class: "arrow short", "aria-hidden": "true" }, ARROWS[sender][1]),
+    element("b", {}, kind), element("span", { class: "said" }, said),
+    element("span", { class: "quiet size" }, size === 1 ? "1 byte" : `${size} bytes`));
+
+  // A conversation may grow 20 times a second: what is drawn already stays.
   function fill() {
     const rows = model.get("rows");
-    list.replaceChildren(...rows.map(([number, time, sender, kind, said, size]) => element(
-      "div", { role: "option", id: `${prefix}-${number}`, "data-number": number, class: `choice ${sender}` },
-      element("span", { class: "quiet time" }, `${time} s`),
-      element("span", { class: "arrow" }, ARROWS[sender][0]), element("span", { class: "arrow short", "aria-hidden": "true" }, ARROWS[sender][1]),
-      element("b", {}, kind), element("span", { class: "said" }, said),
-      element("span", { class: "quiet size" }, `${size} bytes`))));
+    const first = rows[0]?.[0] ?? Infinity;
+    while (list.firstChild && numberOf(list.firstChild) < first) list.firstChild.remove();
+    const last = list.lastChild ? numberOf(list.lastChild) : 0;
+    list.append(...rows.filter(([number]) => number > last).map(choice));
     list.hidden = rows.length === 0;
-    mark();
+    if (!list.querySelector("[aria-selected=true]")) mark();
   }
 
   list.addEventListener("click", (event) => {
