@@ -11,7 +11,7 @@ from typing import Any
 
 import traitlets
 
-from wslearn.lab.view import STATIC, View, style
+from wslearn.lab.view import View, module, style
 from wslearn.trace import ARROWS, Trace
 
 
@@ -30,7 +30,7 @@ class ByteStrip(View):
         TypeError: a row is no bytes.
     """
 
-    _esm = STATIC / "byte_strip.js"
+    _esm = module("byte_strip")
     _css = style("byte_strip")
     rows: traitlets.List[list[str]] = traitlets.List().tag(sync=True)
 
@@ -70,7 +70,7 @@ class Bits(View):
         ValueError: `value` is no byte.
     """
 
-    _esm = STATIC / "bits.js"
+    _esm = module("bits")
     _css = style("bits")
     value = traitlets.Int(0).tag(sync=True)
 

@@ -13,7 +13,7 @@ import traitlets
 
 from wslearn.dissection import Dissection, Field, Sender, dissect
 from wslearn.frames import KINDS, Close, Frame, Ping, Pong, Text
-from wslearn.lab.view import STATIC, View, style
+from wslearn.lab.view import View, module, style
 from wslearn.trace import ARROWS, Trace, TracedFrame
 
 LABELS = {
@@ -188,7 +188,7 @@ class FrameInspector(View):
         TypeError: `shown` is none of these.
     """
 
-    _esm = STATIC / "frame_inspector.js"
+    _esm = module("frame_inspector")
     _css = style("frame_inspector")
     frame = traitlets.Dict().tag(sync=True)
     rows: traitlets.List[list[Any]] = traitlets.List().tag(sync=True)

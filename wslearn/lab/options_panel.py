@@ -10,7 +10,7 @@ from typing import Any
 
 import traitlets
 
-from wslearn.lab.view import STATIC, View, style
+from wslearn.lab.view import View, module, style
 from wslearn.options import Options
 from wslearn.session import RawSession
 
@@ -70,7 +70,7 @@ class OptionsPanel(View):
         TypeError: it has no such options.
     """
 
-    _esm = STATIC / "options_panel.js"
+    _esm = module("options_panel")
     _css = style("options_panel")
     controls: traitlets.List[dict[str, Any]] = traitlets.List().tag(sync=True)
     state = traitlets.Dict().tag(sync=True)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import traitlets
 
 from wslearn.frames import Ping, Pong
-from wslearn.lab.view import STATIC, View, style
+from wslearn.lab.view import View, module, style
 from wslearn.session import RawSession
 from wslearn.trace import Event, Sender, Trace, TracedFrame
 
@@ -57,7 +57,7 @@ class PingPlot(View):
         TypeError: `shown` is neither.
     """
 
-    _esm = STATIC / "ping_plot.js"
+    _esm = module("ping_plot")
     _css = style("ping_plot")
     state = traitlets.Dict().tag(sync=True)
 

@@ -18,9 +18,18 @@ STATIC = Path(__file__).parent / "static"
 PERIOD = 0.05
 
 
+def module(name: str) -> str:
+    """Return the ES module of one view, with what all modules share in front."""
+    return _joined("shared.js", f"{name}.js")
+
+
 def style(name: str) -> str:
-    """Return the theme and the style sheet of one view."""
-    return "\n".join((STATIC / f"{part}.css").read_text(encoding="utf-8") for part in ("theme", name))
+    """Return the style sheet of one view, with the theme in front."""
+    return _joined("theme.css", f"{name}.css")
+
+
+def _joined(*names: str) -> str:
+    return "\n".join((STATIC / name).read_text(encoding="utf-8") for name in names)
 
 
 class View(anywidget.AnyWidget):

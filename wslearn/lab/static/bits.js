@@ -1,11 +1,5 @@
 /* Eight bits to flip; the byte that they make in hex, decimal and as a character. value: 0 to 255. */
 
-const element = (tag, attributes = {}, ...children) => {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  node.append(...children);
-  return node;
-};
 const WORTHS = [128, 64, 32, 16, 8, 4, 2, 1];
 
 function render({ model, el }) {
@@ -61,7 +55,7 @@ function render({ model, el }) {
     const next = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: 7 }[event.key];
     if (next !== undefined) { event.preventDefault(); land(next); }
     if (event.key === "0" || event.key === "1") { set(at, event.key === "1"); land(at + 1); }
-    if (event.key === "Escape") { buttons[at].blur(); root.closest(".jp-Cell")?.focus(); }
+    if (event.key === "Escape") leave(buttons[at]);
   });
   model.on("change:value", draw);
   draw();

@@ -1,11 +1,5 @@
 /* Rows of bytes in hex; Enter or a click opens a byte to its eight bits. rows: [[label, hex]]. */
 
-const element = (tag, attributes = {}, ...children) => {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  node.append(...children);
-  return node;
-};
 const HANDLED = ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End", "Enter", " ", "Escape"];
 const bitsOf = (value) => value.toString(2).padStart(8, "0");
 const character = (value) => value > 32 && value < 127 ? String.fromCharCode(value) : "";
@@ -74,7 +68,7 @@ function render({ model, el }) {
     event.stopPropagation();
     event.preventDefault();
     if (event.key === "Enter" || event.key === " ") toggle(current);
-    else if (event.key === "Escape") { current.blur(); root.closest(".jp-Cell")?.focus(); }
+    else if (event.key === "Escape") leave(current);
     else land(step(event.key));
   });
   grid.addEventListener("click", (event) => {

@@ -10,12 +10,6 @@ const KEYS = "← → ↑ ↓ move · Enter pins · Esc leaves";
 
 const HANDLED = ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End", "Enter", "Escape"];
 
-const element = (tag, attributes = {}, ...children) => {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) if (value !== null) node.setAttribute(name, value);
-  node.append(...children);
-  return node;
-};
 const octets = (hex) => hex.match(/../g) ?? [];
 const bitsOf = (hex) => parseInt(hex, 16).toString(2).padStart(8, "0");
 const spaced = (hex) => bitsOf(hex).replace(/(....)(....)/, "$1 $2");
@@ -320,12 +314,6 @@ function inspect(frame, wide, announce) {
 
   build();
   return box;
-}
-
-function leave(node) {
-  const cell = node.closest(".jp-Cell");
-  node.blur();
-  cell?.focus();
 }
 
 // JupyterLab takes single letters for commands of its own; here they mean nothing.

@@ -3,13 +3,6 @@
    state: { values: { name: { text, step } | { on } }, error, turn }; each answer has a new turn.
    Sent: { name, step } from a slider, { name, text } from a field, { name, on } from a switch. */
 
-const element = (tag, attributes = {}, ...children) => {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  node.append(...children);
-  return node;
-};
-
 function row(control, id, send) {
   const label = element("label", { for: id, class: "name mono" }, control.name);
   const note = element("span", { class: "note quiet", id: `${id}-note` }, control.note);
@@ -60,7 +53,7 @@ function render({ model, el }) {
   root.addEventListener("keydown", (event) => {
     if (event.key === "Tab" || event.ctrlKey || event.metaKey || event.altKey || (event.shiftKey && event.key === "Enter")) return;
     event.stopPropagation();
-    if (event.key === "Escape") root.closest(".jp-Cell")?.focus();
+    if (event.key === "Escape") leave(event.target);
   });
   model.on("change:state", draw);
   draw();
