@@ -21,11 +21,12 @@ SHIPPED = ("pyproject.toml", "README.md", "LICENSE", ".gitignore", "wslearn", "n
 
 
 def run(*command, folder, environment=None, code=0):
-    """Run a command in a folder and return what it printed."""
+    """Run a command in a folder and return what it printed; nobody's PYTHONPATH decides what it imports."""
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
         [str(part) for part in command],
         cwd=folder,
-        env=os.environ | (environment or {}),
+        env=inherited | (environment or {}),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
