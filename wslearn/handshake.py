@@ -6,13 +6,12 @@ Pure functions of bytes: who reads and writes them brings the sockets, the key a
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote
 
 from websockets.datastructures import Headers
 
@@ -24,6 +23,9 @@ MAX_HEADERS = 128
 END = b"\r\n\r\n"
 
 TOKEN = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
+VALUE = re.compile(r"[^\x00\r\n\u0100-\U0010ffff]*")
+HEADER = re.compile(r"([-!#$%&'*+.^_`|~0-9A-Za-z]+):[ \t]*([^\x00\r\n]*)")
+ABSOLUTE = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
 
 
 class Refused(Exception):
@@ -44,7 +46,7 @@ class Refused(Exception):
 
 @dataclass(slots=True)
 class Request:
-    """A request head: the target as on the wire, and the path without escapes."""
+    """A request head; its target stands as on the wire, a path or a whole URL."""
 
     method: str
     target: str
@@ -53,12 +55,13 @@ class Request:
 
     @property
     def path(self) -> str:
-        return unquote(urlsplit(self.target).path)
+        """The path of the target, without escapes."""
+        return unquote(ABSOLUTE.sub("", self.target, 1).partition("?")[0]) or "/"
 
     @property
     def query(self) -> dict[str, list[str]]:
         """The query parameters, each with all its values."""
-        return parse_qs(urlsplit(self.target).query, keep_blank_values=True)
+        return parse_qs(self.target.partition("?")[2], keep_blank_values=True)
 
     def encode(self) -> bytes:
         return _head(f"{self.method} {self.target} {self.version}", self.headers)
@@ -99,7 +102,7 @@ def read_request(head: bytes) -> Request:
     """
     first, *lines = _lines(head)
     match first.split(" "):
-        case [method, target, version] if TOKEN.fullmatch(method) and target.startswith("/"):
+        case [method, target, version] if TOKEN.fullmatch(method) and _is_target(target):
             if version != "HTTP/1.1":
                 raise Refused(505 if version.startswith("HTTP/") else 400, f"{version}: HTTP/1.1 is needed")
         case ["PRI", "*", _]:
@@ -131,13 +134,18 @@ def _lines(head: bytes) -> list[str]:
     return head.removesuffix(END).decode("latin-1").split("\r\n")
 
 
+def _is_target(target: str) -> bool:
+    # "Request-URI ... MUST match the /resource name/" or be an absolute http/https URI (4.1)
+    return target.startswith("/") or ABSOLUTE.match(target) is not None
+
+
 def _read_headers(lines: Sequence[str]) -> Headers:
     headers = Headers()
     for line in lines:
-        name, colon, value = line.partition(":")
-        if not colon or not TOKEN.fullmatch(name) or re.search(r"[\x00\r\n]", value):
+        found = HEADER.fullmatch(line)
+        if found is None:
             raise ValueError(f"no header line: {line[:80]!r}")
-        headers[name] = value.strip(" \t")
+        headers[found[1]] = found[2].rstrip(" \t")
     return headers
 
 
@@ -155,7 +163,8 @@ def check_request(request: Request) -> None:
     hosts = request.headers.get_all("Host")
     if len(hosts) != 1:
         raise Refused(400, f"{len(hosts)} Host headers: exactly one is needed")
-    if request.headers.get("Content-Length", "0") != "0" or "Transfer-Encoding" in request.headers:
+    lengths = request.headers.get_all("Content-Length")
+    if any(length != "0" for length in lengths) or "Transfer-Encoding" in request.headers:
         raise Refused(400, "the request has a body: none is allowed")
 
 
@@ -173,15 +182,20 @@ def check_upgrade(request: Request) -> str:
         Refused: 400 or 426, with the header that is wrong (RFC 6455, section 4.2.1).
     """
     if not asks_upgrade(request):
-        raise Refused(426, "this is a WebSocket: ask with Upgrade: websocket", Upgrade="websocket")
+        raise _upgrade_required("this is a WebSocket: ask with Upgrade: websocket")
     for name, token in (("Upgrade", "websocket"), ("Connection", "upgrade")):
         # "containing a value "websocket" ... treated as an ASCII case-insensitive value"
         if token not in [found.lower() for found in tokens(request.headers, name)]:
             raise Refused(400, f"{name} is {request.headers.get_all(name)}: {token} is needed")
     versions = request.headers.get_all("Sec-WebSocket-Version")
     if versions != ["13"]:
-        raise Refused(426, f"Sec-WebSocket-Version is {versions}: 13 is needed", Sec_WebSocket_Version="13")
+        raise _upgrade_required(f"Sec-WebSocket-Version is {versions}: 13 is needed")
     return _read_key(request.headers.get_all("Sec-WebSocket-Key"))
+
+
+def _upgrade_required(message: str) -> Refused:
+    # "MUST send an Upgrade header field in a 426 response" (RFC 9110, 15.5.22)
+    return Refused(426, message, Upgrade="websocket", Sec_WebSocket_Version="13")
 
 
 def _read_key(keys: list[str]) -> str:
@@ -189,7 +203,7 @@ def _read_key(keys: list[str]) -> str:
         raise Refused(400, f"{len(keys)} Sec-WebSocket-Key headers: exactly one is needed")
     try:
         size = len(base64.b64decode(keys[0], validate=True))
-    except binascii.Error:
+    except ValueError:
         raise Refused(400, f"Sec-WebSocket-Key is {keys[0]!r}: base64 is needed") from None
     if size != 16:
         # "a base64-encoded value that, when decoded, is 16 bytes in length"
@@ -212,14 +226,22 @@ def plain_response(status: int, body: str | bytes, headers: dict[str, str] | Non
     """Return an answer that ends the connection."""
     data = body.encode() if isinstance(body, str) else body
     kind = "text/plain; charset=utf-8" if isinstance(body, str) else "application/octet-stream"
-    fields = {"Content-Type": kind, "Content-Length": str(len(data)), "Connection": "close"}
-    return Response(status, Headers({**(headers or {}), **fields}), data)
+    fields = Headers(headers or {})
+    fields["Content-Type"] = kind
+    fields["Content-Length"] = str(len(data))
+    # "A sender of Upgrade MUST also send an "Upgrade" connection option" (RFC 9110, 7.8)
+    fields["Connection"] = "close, Upgrade" if "Upgrade" in fields else "close"
+    return Response(status, fields, data)
 
 
 def upgrade_request(
-    host: str, target: str, key: str, protocols: Sequence[str], headers: dict[str, str]
+    host: str, target: str, key: str, protocols: Sequence[str], headers: Mapping[str, str]
 ) -> Request:
-    """Return the request that a client sends (RFC 6455, section 4.1)."""
+    """Return the request that a client sends (RFC 6455, section 4.1).
+
+    Raises:
+        ValueError: a header cannot stand in a request.
+    """
     fields = Headers()
     fields["Host"] = host
     fields["Upgrade"] = "websocket"
@@ -229,7 +251,9 @@ def upgrade_request(
     if protocols:
         fields["Sec-WebSocket-Protocol"] = ", ".join(protocols)
     for name, value in headers.items():
-        if not TOKEN.fullmatch(name) or re.search(r"[\x00\r\n]", value):
+        if name in fields:
+            raise ValueError(f"header {name!r}: the handshake has its own")
+        if not TOKEN.fullmatch(name) or not VALUE.fullmatch(value):
             raise ValueError(f"header {name!r}: {value!r} cannot stand in a request")
         fields[name] = value
     return Request("GET", target, "HTTP/1.1", fields)
@@ -253,9 +277,39 @@ def check_response(response: Response, key: str, protocols: Sequence[str], body:
     if response.headers.get_all("Sec-WebSocket-Accept") != [accept_key(key)]:
         found = response.headers.get_all("Sec-WebSocket-Accept")
         raise refuse(f"Sec-WebSocket-Accept is {found}: {accept_key(key)!r} answers our key")
-    if "Sec-WebSocket-Extensions" in response.headers:
-        raise refuse(f"extension {response.headers['Sec-WebSocket-Extensions']!r}: none was offered")
+    if extensions := tokens(response.headers, "Sec-WebSocket-Extensions"):
+        raise refuse(f"extensions {extensions}: none was offered")
     chosen = response.headers.get_all("Sec-WebSocket-Protocol")
     if len(chosen) > 1 or (chosen and chosen[0] not in protocols):
         raise refuse(f"subprotocol {chosen}: {list(protocols)} were offered")
     return chosen[0] if chosen else None
+
+
+def read_body(response: Response, data: bytes, ended: bool, limit: int = MAX_HEAD) -> bytes | None:
+    """Return the body behind a head, cut at a limit, or None while it is still arriving.
+
+    Args:
+        ended: whether the stream has ended behind `data`.
+        limit: in bytes.
+    """
+    lengths = response.headers.get_all("Content-Length")
+    if "chunked" in [coding.lower() for coding in tokens(response.headers, "Transfer-Encoding")]:
+        body, whole = _read_chunks(data)
+    elif lengths and lengths[0].isdecimal():
+        body = data[: int(lengths[0])]
+        whole = len(body) == int(lengths[0])
+    else:
+        body, whole = data, False
+    return body[:limit] if whole or ended or len(data) > limit else None
+
+
+def _read_chunks(data: bytes) -> tuple[bytes, bool]:
+    """Return what has arrived of a chunked body, and whether that is all (RFC 9112, section 7.1)."""
+    body = b""
+    while match := re.match(rb"([0-9A-Fa-f]{1,8})[^\r\n]*\r\n", data):
+        size = int(match[1], 16)
+        if size == 0:
+            return body, True
+        body += data[match.end() : match.end() + size]
+        data = data[match.end() + size + 2 :]
+    return body, False
