@@ -13,7 +13,7 @@ import re
 import ssl as tls
 import weakref
 from collections.abc import Awaitable, Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, TypeVar, cast
 
@@ -48,11 +48,18 @@ class Route:
     handler: Handler
     kind: type[RawSession] | None
     protocol: str | None = None
+    pattern: re.Pattern[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        parameters = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(self.path))
+        try:
+            self.pattern = re.compile(parameters)
+        except re.error as error:
+            raise ValueError(f"path is {self.path!r}: {error}") from None
 
     def match(self, path: str) -> dict[str, str] | None:
         """Return the path's parameters, or None if it is another path."""
-        pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(self.path))
-        found = re.fullmatch(pattern, path)
+        found = self.pattern.fullmatch(path)
         return None if found is None else found.groupdict()
 
     def replaces(self, other: Route) -> bool:
@@ -251,6 +258,7 @@ class Listening:
         self.openings: set[Opening] = set()
         self.tasks: set[asyncio.Task[None]] = set()
         self.stopped = asyncio.Event()
+        self.stopping: asyncio.Task[None] | None = None
         self.listener: asyncio.Server | None = None
 
     async def listen(self, ssl: tls.SSLContext | None) -> None:
@@ -261,8 +269,11 @@ class Listening:
         """
         host, port = self.address
         self.trace.begin(self.loop.time())
+        limit = self.options.open_timeout if ssl else None
         try:
-            self.listener = await self.loop.create_server(lambda: Opening(self), host, port, ssl=ssl)
+            self.listener = await self.loop.create_server(
+                lambda: Opening(self), host, port, ssl=ssl, ssl_handshake_timeout=limit
+            )
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 text = f"port {port} of {host} is in use: stop its server, or take port=0 for a free one"
@@ -321,11 +332,15 @@ class Listening:
             await asyncio.wait(waiting, timeout=1)
 
     def abandon(self) -> None:
-        """Close from wherever the last reference went."""
+        """Stop, from wherever the last reference went."""
         try:
-            self.loop.call_soon_threadsafe(self.close)
+            self.loop.call_soon_threadsafe(self._stop_alone)
         except RuntimeError:
             log.debug("the loop of %s is closed, and its server with it", self.origin)
+
+    def _stop_alone(self) -> None:
+        if not self.stopped.is_set():
+            self.stopping = self.loop.create_task(self.stop())
 
 
 class Opening(asyncio.Protocol):
@@ -396,6 +411,7 @@ class Opening(asyncio.Protocol):
         plain = [(route, parameters) for route, parameters in found if route.kind is None]
         if plain and not (sockets and asks_upgrade(request)):
             route, parameters = plain[0]
+            self._stop_timer()
             self._answered = True
             self._task = self._loop.create_task(self._get(route, self._call(request, parameters)))
             return
@@ -456,9 +472,7 @@ class Opening(asyncio.Protocol):
 
     def _refuse(self, refused: Refused) -> None:
         self._answered = True
-        if self._chunks:
-            self._listening.trace.record_head(self._number, "client", self._chunks, None)
-            self._chunks = []
+        self._give_up_head()
         log.debug("connection %d: %d: %s", self._number, refused.status, refused.message)
         self._finish(plain_response(refused.status, refused.message + "\n", refused.headers))
 
@@ -467,8 +481,7 @@ class Opening(asyncio.Protocol):
         if self._transport.is_closing():
             return
         self._write(response)
-        if self._timer is not None:
-            self._timer.cancel()
+        self._stop_timer()
         self._timer = self._loop.call_later(self._listening.options.close_timeout, self.cut)
         if self._transport.can_write_eof():
             self._transport.write_eof()
@@ -481,10 +494,18 @@ class Opening(asyncio.Protocol):
         self._listening.trace.record_head(self._number, "server", head, len(wire) - len(response.body))
         self._transport.write(wire)
 
-    def _done(self) -> None:
-        self._listening.openings.discard(self)
+    def _give_up_head(self) -> None:
+        """Keep the length of a head that is none."""
+        self._listening.trace.record_head(self._number, "client", self._chunks, None)
+        self._chunks = []
+
+    def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
+
+    def _done(self) -> None:
+        self._listening.openings.discard(self)
+        self._stop_timer()
 
     def cut(self) -> None:
         """End the connection now."""
@@ -492,9 +513,11 @@ class Opening(asyncio.Protocol):
             self._transport.abort()
 
     def eof_received(self) -> bool:
-        return self._task is not None and not self._task.done()
+        is_working = self._task is not None and not self._task.done()
+        return is_working and self._transport.can_write_eof()
 
     def connection_lost(self, error: Exception | None) -> None:
         self._done()
+        self._give_up_head()
         if self._task is not None:
             self._task.cancel()
