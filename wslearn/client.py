@@ -10,9 +10,12 @@ import errno
 import ssl as tls
 from base64 import b64encode
 from collections.abc import AsyncIterator, Generator, Mapping, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Generic, TypeVar, cast
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
+
+from websockets.datastructures import Headers
 
 from wslearn.errors import HandshakeError
 from wslearn.handshake import (
@@ -22,6 +25,7 @@ from wslearn.handshake import (
     Request,
     Response,
     check_response,
+    read_body,
     read_response,
     upgrade_request,
 )
@@ -32,9 +36,24 @@ from wslearn.trace import Trace
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 """Seconds before a client comes back: doubled each time, and a random half of it taken away."""
 
-MAX_BODY = 64 * 1024
-
 S = TypeVar("S", bound=RawSession)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a URL points: host and port, the authority as it stands in Host, path and query."""
+
+    scheme: str
+    host: str
+    port: int
+    authority: str
+    target: str
+    user: str | None = None
+
+
+SAFE = "%/?:@!$&'()*+,;=-._~[]"
+"""What stands in a path or a query as it is, escapes included."""
+DEFAULT_PORTS = {"ws": 80, "wss": 443, "http": 80}
 
 
 class Connecting(Generic[S]):
@@ -49,19 +68,21 @@ class Connecting(Generic[S]):
         protocols: Sequence[str] = (),
         headers: Mapping[str, str] | None = None,
         ssl: tls.SSLContext | None = None,
+        proxy: str | None = None,
         trace: Trace | None = None,
         **options: Any,
     ) -> None:
-        parts = _split(url)
         self.url = url
-        self._secure = parts.scheme == "wss"
-        self._host = cast(str, parts.hostname)
-        self._port = parts.port or (443 if self._secure else 80)
-        self._netloc = parts.netloc
-        self._target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        self._place = _place("url", url, "ws", "wss")
+        if self._place.user is not None:
+            raise ValueError("url has a user name: give an Authorization header in headers instead")
+        if ssl is not None and self._place.scheme == "ws":
+            raise ValueError(f"url is {url!r} and ssl is given: wss://host:port/path is needed")
+        self._proxy = None if proxy is None else _place("proxy", proxy, "http")
         self._protocols = _check_protocols(protocols)
         self._headers = dict(headers or {})
-        self._ssl = ssl or (tls.create_default_context() if self._secure else None)
+        self._request("key")
+        self._ssl = ssl or (tls.create_default_context() if self._place.scheme == "wss" else None)
         self._trace = trace
         self._options = ClientOptions(**options)
         self._session: S | None = None
@@ -84,13 +105,11 @@ class Connecting(Generic[S]):
         while True:
             try:
                 session = await self._open()
-            except (OSError, TimeoutError) as error:
-                attempt = await self._pause(attempt, error)
-                continue
-            except HandshakeError as error:
-                if error.status < 500:
+            except (OSError, HandshakeError) as error:
+                if not _may_pass(error):
                     raise
-                attempt = await self._pause(attempt, error)
+                await self._pause(attempt)
+                attempt += 1
                 continue
             attempt = 0
             try:
@@ -98,11 +117,10 @@ class Connecting(Generic[S]):
             finally:
                 await _leave(session, None)
 
-    async def _pause(self, attempt: int, error: Exception) -> int:
-        longest = min(LONGEST_PAUSE, FIRST_PAUSE * 2**attempt)
+    async def _pause(self, attempt: int) -> None:
+        longest = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(attempt, 10))
         part = chance(asyncio.get_running_loop())(1)[0] / 256
         await asyncio.sleep(longest * (0.5 + part / 2))
-        return attempt + 1
 
     async def _open(self) -> S:
         """Open TCP, shake hands, and return the session.
@@ -113,37 +131,48 @@ class Connecting(Generic[S]):
             HandshakeError: the server's answer is no valid 101.
         """
         seconds = self._options.open_timeout
-        opening: Opening[S] | None = None
+        opening = self._opening()
         try:
-            async with asyncio.timeout(seconds):
-                opening = await self._connect()
+            async with asyncio.timeout(seconds) as limit:
+                await self._connect(opening)
                 return await opening.session
-        except TimeoutError:
-            if opening is None or not opening.session.done():
-                raise TimeoutError(
-                    f"no handshake with {self.url} within open_timeout={seconds:g} s"
-                ) from None
+        except BaseException as error:
+            opening.cut()
+            if isinstance(error, TimeoutError) and limit.expired():
+                text = f"no handshake with {self.url} within open_timeout={seconds:g} s"
+                raise TimeoutError(text) from None
             raise
-        finally:
-            if opening is not None and (opening.session.cancelled() or not opening.session.done()):
-                opening.cut()
 
-    async def _connect(self) -> Opening[S]:
+    def _opening(self) -> Opening[S]:
         loop = asyncio.get_running_loop()
         key = b64encode(chance(loop)(16)).decode()
-        request = upgrade_request(self._netloc, self._target, key, self._protocols, self._headers)
         trace = self._trace if self._trace is not None else Trace()
         trace.begin(loop.time())
-        opening = Opening(self.kind, request, key, self._protocols, trace, self._options)
-        name = self._host if self._ssl else None
+        return Opening(self.kind, self._request(key), key, self._protocols, trace, self._options)
+
+    def _request(self, key: str) -> Request:
+        place = self._place
+        return upgrade_request(place.authority, place.target, key, self._protocols, self._headers)
+
+    async def _connect(self, opening: Opening[S]) -> None:
+        """Open TCP for a handshake, through the proxy if there is one."""
+        loop, host = asyncio.get_running_loop(), self._place.host
+        name = host if self._ssl else None
+        if self._proxy is None:
+            await _dial(lambda: opening, self._place, ssl=self._ssl, server_hostname=name)
+            return
+        tunnel = Tunnel(self._place, self._proxy)
+        transport = await _dial(lambda: tunnel, self._proxy)
         try:
-            await loop.create_connection(
-                lambda: opening, self._host, self._port, ssl=self._ssl, server_hostname=name
-            )
-        except ConnectionRefusedError:
-            text = f"nothing listens at {self._host} port {self._port}: is the server stopped?"
-            raise ConnectionRefusedError(errno.ECONNREFUSED, text) from None
-        return opening
+            await tunnel.opened
+        except BaseException:
+            transport.abort()
+            raise
+        transport.set_protocol(opening)
+        if self._ssl is not None:
+            secure = await loop.start_tls(transport, opening, self._ssl, server_hostname=host)
+            transport = cast(asyncio.Transport, secure)
+        opening.connection_made(transport)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.url}>"
@@ -159,6 +188,8 @@ class connect(Connecting[Session]):  # noqa: N801 - a verb, as in all of asyncio
     Args:
         protocols: subprotocols to offer, the preferred one first.
         headers: more headers for the request.
+        ssl: for wss; by default certificates are checked as everywhere.
+        proxy: an http URL, asked to CONNECT; the environment is not.
         trace: where to record; by default the session has its own.
         options: as for `install`, with `ping_period=None` and `masking=True` by default.
 
@@ -199,6 +230,7 @@ class Opening(asyncio.Protocol, Generic[S]):
         self._chunks: list[tuple[float, bytes]] = []
         self._received = bytearray()
         self._refusal: Response | None = None
+        self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -241,23 +273,19 @@ class Opening(asyncio.Protocol, Generic[S]):
         except HandshakeError as error:
             self._fail(error)
             return
-        parts = urlsplit(self._request.target)
-        remote = self._transport.get_extra_info("peername")
-        query = parse_qs(parts.query, keep_blank_values=True)
-        call = Call(unquote(parts.path), {}, query, self._request.headers, remote and remote[:2])
-        session = self._kind(
-            self._transport, self._options, self._trace, self._number, "client", call, protocol
-        )
+        transport, request = self._transport, self._request
+        assert transport is not None
+        remote = transport.get_extra_info("peername")
+        call = Call(request.path, {}, request.query, request.headers, remote and remote[:2])
+        session = self._kind(transport, self._options, self._trace, self._number, "client", call, protocol)
         session._begin(bytes(self._received))
         self.session.set_result(session)
 
     def _read_body(self, ended: bool) -> None:
         """Fail with the server's refusal when its body is here."""
         assert self._refusal is not None
-        length = self._refusal.headers.get("Content-Length", "")
-        expected = min(int(length), MAX_BODY) if length.isdecimal() else MAX_BODY
-        if ended or len(self._received) >= expected:
-            body = bytes(self._received[:expected])
+        body = read_body(self._refusal, bytes(self._received), ended)
+        if body is not None:
             self._fail(HandshakeError(self._refusal.status, self._refusal.headers, body))
 
     def _fail(self, error: Exception) -> None:
@@ -266,11 +294,13 @@ class Opening(asyncio.Protocol, Generic[S]):
             self._chunks = []
         if not self.session.done():
             self.session.set_exception(error)
-        self._transport.close()
+        if self._transport is not None:
+            self._transport.close()
 
     def cut(self) -> None:
-        """End the connection now."""
-        self._transport.abort()
+        """Give up, whether the handshake is done or not."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.abort()
 
     def eof_received(self) -> None:
         self._stream_ended()
@@ -287,6 +317,53 @@ class Opening(asyncio.Protocol, Generic[S]):
         self._fail(ConnectionResetError(errno.ECONNRESET, "the server hung up before it answered"))
 
 
+class Tunnel(asyncio.Protocol):
+    """A proxy that is asked to pass on everything (RFC 9110, section 9.3.6)."""
+
+    def __init__(self, place: Place, proxy: Place) -> None:
+        self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._proxy = proxy
+        self._received = bytearray()
+        authority = f"{place.authority.removesuffix(f':{place.port}')}:{place.port}"
+        fields = Headers(Host=authority)
+        if proxy.user is not None:
+            user = b64encode(unquote(proxy.user).encode()).decode()
+            fields["Proxy-Authorization"] = f"Basic {user}"
+        self._request = Request("CONNECT", authority, "HTTP/1.1", fields)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        cast(asyncio.Transport, transport).write(self._request.encode())
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        if self.opened.done():
+            return
+        if END in self._received:
+            self._read(bytes(self._received))
+        elif len(self._received) > MAX_HEAD:
+            self._fail(0, Headers(), f"answer's head over {MAX_HEAD} bytes")
+
+    def _read(self, head: bytes) -> None:
+        try:
+            response = read_response(head[: head.index(END) + len(END)])
+        except ValueError as error:
+            self._fail(0, Headers(), str(error))
+            return
+        if 200 <= response.status < 300:
+            self.opened.set_result(None)
+        else:
+            self._fail(response.status, response.headers, f"answered {response.status}, not 200")
+
+    def _fail(self, status: int, headers: Headers, message: str) -> None:
+        text = f"proxy {self._proxy.authority}: {message}"
+        self.opened.set_exception(HandshakeError(status, headers, b"", text))
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if not self.opened.done():
+            text = f"proxy {self._proxy.authority} hung up before it answered"
+            self.opened.set_exception(ConnectionResetError(errno.ECONNRESET, text))
+
+
 async def _leave(session: RawSession, error: BaseException | None) -> None:
     """Close the session as its block ended, and wait until its connection is gone."""
     if error is not None:
@@ -295,24 +372,55 @@ async def _leave(session: RawSession, error: BaseException | None) -> None:
     await session._until_gone()
 
 
-def _split(url: str) -> Any:
-    """Return the parts of a ws or wss URL (RFC 6455, section 3)."""
-    needed = "ws://host:port/path or wss://host:port/path is needed"
+def _may_pass(error: Exception) -> bool:
+    """Tell whether a failure to connect may be another one later."""
+    if isinstance(error, HandshakeError):
+        return error.status >= 500
+    return not isinstance(error, tls.SSLCertVerificationError)
+
+
+async def _dial(factory: Any, place: Place, **options: Any) -> asyncio.Transport:
+    """Open TCP, or TLS.
+
+    Raises:
+        OSError: it was refused.
+    """
+    loop = asyncio.get_running_loop()
+    try:
+        transport, _ = await loop.create_connection(factory, place.host, place.port, **options)
+    except OSError as error:
+        # one OSError stands for the several addresses of a host
+        refused = isinstance(error, ConnectionRefusedError) or f"[Errno {errno.ECONNREFUSED}]" in str(error)
+        if not refused:
+            raise
+        text = f"nothing listens at {place.host} port {place.port}: is the server stopped?"
+        raise ConnectionRefusedError(errno.ECONNREFUSED, text) from None
+    return transport
+
+
+def _place(name: str, url: str, *schemes: str) -> Place:
+    """Return the parts of a URL (RFC 6455, section 3)."""
+    needed = " or ".join(f"{scheme}://host:port/path" for scheme in schemes) + " is needed"
     if not isinstance(url, str):
-        raise TypeError(f"url is {url!r}: {needed}")
+        raise TypeError(f"{name} is {url!r}: {needed}")
     try:
         parts = urlsplit(url)
-        port = parts.port
+        host, port = parts.hostname or "", parts.port
+        host = host if host.isascii() else host.encode("idna").decode()
     except ValueError as error:
-        raise ValueError(f"url is {url!r}: {error}") from None
-    if parts.scheme not in ("ws", "wss") or not parts.hostname or port == 0:
-        raise ValueError(f"url is {url!r}: {needed}")
+        raise ValueError(f"{name} is {url!r}: {error}") from None
+    if parts.scheme not in schemes or not host or port == 0:
+        raise ValueError(f"{name} is {url!r}: {needed}")
     if parts.fragment:
         # "Fragment identifiers are meaningless in the context of WebSocket URIs" (3)
-        raise ValueError(f"url is {url!r}: a fragment has no meaning here")
-    if parts.username is not None:
-        raise ValueError("url has a user name: give an Authorization header in headers instead")
-    return parts
+        raise ValueError(f"{name} is {url!r}: a fragment has no meaning here")
+    shown = f"[{host}]" if ":" in host else host
+    authority = shown if port is None else f"{shown}:{port}"
+    target = quote(parts.path or "/", safe=SAFE) + (
+        f"?{quote(parts.query, safe=SAFE)}" if parts.query else ""
+    )
+    user = parts.netloc.rpartition("@")[0] if parts.username is not None else None
+    return Place(parts.scheme, host, port or DEFAULT_PORTS[parts.scheme], authority, target, user)
 
 
 def _check_protocols(protocols: Sequence[str]) -> list[str]:
