@@ -23,8 +23,8 @@ MAX_HEADERS = 128
 END = b"\r\n\r\n"
 
 TOKEN = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
-VALUE = re.compile(r"[^\x00\r\n\u0100-\U0010ffff]*")
-HEADER = re.compile(r"([-!#$%&'*+.^_`|~0-9A-Za-z]+):[ \t]*([^\x00\r\n]*)")
+VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+HEADER = re.compile(rf"({TOKEN.pattern}):[ \t]*({VALUE.pattern})")
 ABSOLUTE = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
 
 
