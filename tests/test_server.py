@@ -1,0 +1,535 @@
+"""Routes, refusals, and the lives of servers: against bare bytes, on virtual time."""
+
+import asyncio
+import gc
+import logging
+import re
+import weakref
+
+import pytest
+from helpers import ANSWER, KEY, UPGRADE, Peer, echo, text
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wslearn import Application, CloseReason, Text, WebSockets, connect, simulate
+from wslearn.handshake import accept_key
+
+SWITCHED = ANSWER.format(accept_key(KEY)).encode()
+
+
+def application(**options) -> Application:
+    app = Application()
+    app.install(WebSockets, **{"ping_period": None} | options)
+    return app
+
+
+def echo_application(**options) -> Application:
+    app = application(**options)
+    app.websocket("/")(echo)
+    return app
+
+
+def answer_to(data: bytes, app: Application | None = None, *, chunk: int | None = None) -> bytes:
+    """Return everything that a server answers to bytes."""
+
+    async def scene(net):
+        server = await (app or echo_application()).start("server", 80)
+        reader, writer = await asyncio.open_connection("server", 80)
+        for at in range(0, len(data), chunk or len(data)):
+            writer.write(data[at : at + (chunk or len(data))])
+            await asyncio.sleep(0.001)
+        answer = await reader.read()
+        writer.close()
+        await asyncio.sleep(0.1)
+        assert server.sessions == []
+        return answer
+
+    return simulate(scene)
+
+
+def changed(header: str, value: str | None) -> bytes:
+    """Return the upgrade with one header changed, or without it."""
+    line = re.compile(rf"{header}: .*\r\n".encode())
+    return line.sub(b"" if value is None else f"{header}: {value}\r\n".encode(), UPGRADE)
+
+
+# ── the handshake ────────────────────────────────────────────────────────────────────────────────
+
+REFUSALS = {
+    "400 request": (b"GET /\r\n\r\n", 400, "no request line: 'GET /'"),
+    "400 header": (b"GET / HTTP/1.1\r\nHost\r\n\r\n", 400, "no header line: 'Host'"),
+    "400 host": (changed("Host", None), 400, "0 Host headers: exactly one is needed"),
+    "400 upgrade": (changed("Upgrade", "h2c"), 400, "Upgrade is ['h2c']: websocket is needed"),
+    "400 key": (changed("Sec-WebSocket-Key", "x"), 400, "Sec-WebSocket-Key is 'x': base64 is needed"),
+    "400 body": (changed("Upgrade", "websocket\r\nContent-Length: 3"), 400, "the request has a body"),
+    "404": (UPGRADE.replace(b"GET /", b"GET /nowhere", 1), 404, "no route /nowhere"),
+    "405": (UPGRADE.replace(b"GET", b"POST"), 405, "method POST: GET is needed"),
+    "414": (b"GET /" + b"a" * 65600, 414, "request line over 65536 bytes"),
+    "431 size": (b"GET / HTTP/1.1\r\nA: " + b"a" * 65600, 431, "request head over 65536 bytes"),
+    "431 number": (UPGRADE[:-2] + b"A: b\r\n" * 128 + b"\r\n", 431, "133 headers, at most 128"),
+    "426 upgrade": (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", 426, "ask with Upgrade: websocket"),
+    "426 version": (changed("Sec-WebSocket-Version", "8"), 426, "is ['8']: 13 is needed"),
+    "505": (b"GET / HTTP/1.0\r\n\r\n", 505, "HTTP/1.0: HTTP/1.1 is needed"),
+}
+HEADERS = {
+    405: [b"Allow: GET"],
+    426: [b"Upgrade: websocket", b"Sec-WebSocket-Version: 13", b"Connection: close, Upgrade"],
+}
+
+
+@pytest.mark.parametrize(("data", "status", "message"), REFUSALS.values(), ids=REFUSALS)
+def test_bad_request_gets_its_status_with_a_body_that_says_why_and_the_end(data, status, message):
+    head, _, body = answer_to(data).partition(b"\r\n\r\n")
+    assert head.startswith(f"HTTP/1.1 {status} ".encode())
+    assert message in body.decode()
+    assert f"Content-Length: {len(body)}".encode() in head
+    for line in HEADERS.get(status, [b"Connection: close"]):
+        assert line in head.split(b"\r\n")
+
+
+def test_request_that_never_ends_gets_408_after_open_timeout():
+    async def scene(net):
+        server = await echo_application(open_timeout=3).start("server", 80)
+        reader, writer = await asyncio.open_connection("server", 80)
+        writer.write(UPGRADE[:-1])
+        answer = await reader.read()
+        assert asyncio.get_running_loop().time() == 3
+        writer.close()
+        await server.stop()
+        return answer
+
+    assert b"no request within open_timeout=3 s" in simulate(scene)
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"), [("https://a.example", 101), ("https://b.example", 403), (None, 101)]
+)
+def test_origins_let_in_who_is_named_and_who_names_none(origin, status):
+    line = "" if origin is None else f"Origin: {origin}\r\n"
+    data = UPGRADE[:-2] + line.encode() + b"\r\n\x88\x80\0\0\0\0"
+    answer = answer_to(data, echo_application(origins=["https://a.example"]))
+    assert answer.startswith(f"HTTP/1.1 {status} ".encode())
+    if status == 403:
+        assert answer.endswith(b"Origin is https://b.example: https://a.example allowed\n")
+
+
+def test_more_than_max_sessions_get_503_until_one_has_ended():
+    async def scene(net):
+        server = await echo_application(max_sessions=1).start("server", 80)
+        async with connect(server.url()):
+            with pytest.raises(Exception, match="server answered 503, not 101: full: max_sessions is 1"):
+                await connect(server.url())
+        async with connect(server.url()) as session:
+            server.options.max_sessions = None
+            async with connect(server.url()):
+                assert len(server.sessions) == 2
+            assert session
+
+    simulate(scene)
+
+
+@pytest.mark.parametrize("chunk", [1, 7, None])
+def test_upgrade_is_answered_in_whatever_chunks_it_comes_and_frames_may_follow_at_once(chunk):
+    frames = bytes.fromhex("8182 00000000 6869 8880 00000000")
+    assert answer_to(UPGRADE + frames, chunk=chunk) == SWITCHED + b"\x81\x02hi\x88\x00"
+
+
+def test_refused_connection_is_kept_open_for_its_fin_until_close_timeout():
+    async def scene(net):
+        server = await echo_application(close_timeout=3).start("server", 80)
+        reader, writer = await asyncio.open_connection("server", 80)
+        writer.write(b"GET / HTTP/1.0\r\n\r\n" + bytes(10_000))
+        assert b"505" in await reader.read()
+        await asyncio.sleep(2.9)
+        writer.write(b"nobody reads this")
+        assert len(server._listening.openings) == 1
+        await asyncio.sleep(0.2)
+        assert len(server._listening.openings) == 0
+
+    simulate(scene)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    data=st.binary(max_size=80)
+    | st.lists(
+        st.sampled_from([*UPGRADE.splitlines(True), b"\r\n", b"A: \x7f\r\n", b"Origin: \xff\r\n"])
+    ).map(b"".join)
+    | st.binary(max_size=40).map(lambda tail: UPGRADE + tail),
+    chunk=st.integers(1, 50),
+)
+def test_any_bytes_to_a_server_raise_nothing_to_a_log_and_never_hang(data, chunk):
+    records = []
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = records.append
+
+    async def scene(net):
+        server = await echo_application(origins=["x"]).start("server", 80)
+        reader, writer = await asyncio.open_connection("server", 80)
+        for at in range(0, len(data), chunk):
+            writer.write(data[at : at + chunk])
+            await asyncio.sleep(0.001)
+        await asyncio.wait_for(reader.read(), 30)
+        writer.close()
+        await server.stop()
+
+    logging.getLogger().addHandler(handler)
+    try:
+        simulate(scene)
+    except TimeoutError:
+        # an open session, and nothing more was said
+        assert UPGRADE[:40] in data or b"GET / HTTP/1.1\r\n" in data
+    finally:
+        logging.getLogger().removeHandler(handler)
+    assert not records
+
+
+# ── routes ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_route_declared_before_install_says_what_to_write():
+    app = Application()
+    with pytest.raises(
+        RuntimeError, match=r"the route '/echo' is declared before WebSockets is installed: write"
+    ):
+        app.websocket("/echo")(echo)
+    with pytest.raises(RuntimeError, match=r"write app\.install\(WebSockets\) above it"):
+        app.websocket_raw("/echo")(echo)
+
+
+def test_get_route_needs_no_install_and_may_share_its_path():
+    app = application()
+
+    @app.get("/")
+    async def index(call):
+        return f"Hello, {call.query['name'][0]}!"
+
+    app.websocket("/")(echo)
+    answer = answer_to(b"GET /?name=you HTTP/1.1\r\nHost: a\r\n\r\n", app)
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\n")
+    assert answer.endswith(b"Hello, you!")
+    assert answer_to(UPGRADE + b"\x88\x80\0\0\0\0", app).startswith(b"HTTP/1.1 101 ")
+
+
+def test_get_handler_that_fails_or_returns_something_else_gets_500(caplog):
+    app = Application()
+
+    @app.get("/none")
+    async def none(call):
+        return None
+
+    @app.get("/fail")
+    async def fail(call):
+        raise ZeroDivisionError("secret")
+
+    assert answer_to(b"GET /fail HTTP/1.1\r\nHost: a\r\n\r\n", app).endswith(b"\r\n\r\nZeroDivisionError")
+    assert answer_to(b"GET /none HTTP/1.1\r\nHost: a\r\n\r\n", app).endswith(b"\r\n\r\nTypeError")
+    assert [record.exc_info[0] for record in caplog.records] == [ZeroDivisionError, TypeError]
+
+
+def test_get_handler_may_take_longer_than_the_handshake():
+    app = application(open_timeout=1)
+
+    @app.get("/")
+    async def index(call):
+        await asyncio.sleep(5)
+        return b"slow"
+
+    assert answer_to(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", app).endswith(b"\r\n\r\nslow")
+
+
+def test_path_parameters_query_and_headers_are_in_the_call():
+    app = application()
+    calls = []
+
+    @app.websocket("/rooms/{room}/{seat}")
+    async def room(session):
+        calls.append(session.call)
+
+    async def scene(net):
+        server = await app.start("server", 80)
+        async with connect(server.url("/rooms/a%20b/7?x=1"), headers={"X-Name": "me"}) as session:
+            await session.close_reason
+
+    simulate(scene)
+    (call,) = calls
+    assert (call.path, call.parameters) == ("/rooms/a b/7", {"room": "a b", "seat": "7"})
+    assert (call.query, call.headers["X-Name"]) == ({"x": ["1"]}, "me")
+    assert (call.remote[0], call.attributes) == ("client", {})
+
+
+@pytest.mark.parametrize(
+    ("offered", "chosen"), [(["a"], "a"), (["b", "a"], "a"), (["b"], "b"), (["A"], None), ([], None)]
+)
+def test_first_declared_route_whose_subprotocol_is_offered_answers(offered, chosen):
+    app = application()
+    for name in ("a", "b"):
+
+        @app.websocket("/", protocol=name)
+        async def speak(session, name=name):
+            await session.send(f"{name} as {session.protocol}")
+
+    async def scene(net):
+        server = await app.start("server", 80)
+        async with connect(server.url(), protocols=offered) as session:
+            return session.protocol, (await session.incoming.receive()).read_text()
+
+    if chosen is None:
+        message = re.escape(f"answered 400, not 101: Sec-WebSocket-Protocol is {offered}: a, b is needed")
+        with pytest.raises(Exception, match=message):
+            simulate(scene)
+    else:
+        assert simulate(scene) == (chosen, f"{chosen} as {chosen}")
+
+
+def test_route_without_a_subprotocol_takes_all_offers_and_chooses_none():
+    async def scene(net):
+        server = await echo_application().start("server", 80)
+        async with connect(server.url(), protocols=["a"]) as session:
+            return session.protocol
+
+    assert simulate(scene) is None
+
+
+def test_same_function_declared_again_replaces_the_former_also_on_a_running_server():
+    app = application()
+
+    def declare(word):
+        @app.websocket("/")
+        async def say(session):
+            await session.send(word)
+
+    async def scene(net):
+        declare("one")
+        server = await app.start("server", 80)
+        declare("two")
+        async with connect(server.url()) as session:
+            return await session.incoming.receive()
+
+    assert simulate(scene) == Text("two")
+    assert repr(app) == "<Application: WebSocket />"
+
+
+@pytest.mark.parametrize("path", ["echo", "", 5, "/{a}/{a}"])
+def test_path_that_is_none_is_named(path):
+    with pytest.raises(ValueError, match=rf"path is {re.escape(repr(path))}: "):
+        application().websocket(path)(echo)
+
+
+def test_handler_that_is_no_async_function_is_named():
+    with pytest.raises(TypeError, match=r"handler of '/' is <function .*>: write it as async def"):
+        application().get("/")(lambda call: "x")
+
+
+def test_plugin_that_is_none_is_named():
+    with pytest.raises(TypeError, match=r"plugin is 5: write app\.install\(WebSockets, ping_period=15\)"):
+        Application().install(5)
+
+
+# ── servers ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_server_knows_its_url_port_options_sessions_and_trace():
+    async def scene(net):
+        app = echo_application()
+        async with app.start("server", 8080) as server:
+            assert (server.url(), server.url("/x"), server.port) == (
+                "ws://server:8080/",
+                "ws://server:8080/x",
+                8080,
+            )
+            assert server.options is app.options
+            assert repr(server) == "<Server ws://server:8080/: 0 sessions>"
+            with pytest.raises(ValueError, match="path is 'x': it begins with /"):
+                server.url("x")
+            async with connect(server.url()) as session:
+                (other,) = server.sessions
+                assert (other.number, other.trace) == (1, server.trace)
+                assert session.trace is not server.trace
+        assert repr(server) == "<Server ws://server:8080/: stopped>"
+        with pytest.raises(ConnectionRefusedError):
+            await connect(server.url())
+
+    simulate(scene)
+
+
+@pytest.mark.parametrize("port", [-1, 65536, True, "80", 1.5])
+def test_port_that_is_none_is_named(port):
+    with pytest.raises((ValueError, TypeError), match=rf"port is {port!r}: "):
+        echo_application().start(port=port)
+
+
+def test_starting_an_application_again_at_its_address_stops_the_former_server():
+    async def scene(net):
+        app = echo_application()
+        first = await app.start("server", 80)
+        elsewhere = await app.start("server", 81)
+        session = await connect(first.url())
+        second = await app.start("server", 80)
+        assert await session.close_reason == CloseReason(1001, "Server is going down")
+        assert "stopped" in repr(first)
+        assert "0 sessions" in repr(elsewhere)
+        async with connect(second.url()) as again:
+            await again.send("hi")
+            assert await again.incoming.receive() == Text("hi")
+
+    simulate(scene)
+
+
+def test_serve_forever_returns_when_the_server_stops():
+    async def scene(net):
+        server = await echo_application().start("server", 80)
+        serving = asyncio.create_task(server.serve_forever())
+        await asyncio.sleep(5)
+        assert not serving.done()
+        await server.stop()
+        await server.stop()
+        await serving
+
+    simulate(scene)
+
+
+def test_stop_cuts_handshakes_that_are_not_done():
+    async def scene(net):
+        server = await echo_application().start("server", 80)
+        reader, writer = await asyncio.open_connection("server", 80)
+        writer.write(UPGRADE[:-2])
+        await asyncio.sleep(1)
+        await server.stop()
+        with pytest.raises(ConnectionResetError):
+            await reader.read()
+        assert asyncio.get_running_loop().time() == 1
+
+    simulate(scene)
+
+
+def test_server_that_nobody_holds_closes_itself_and_says_1001():
+    async def scene(net):
+        server = await echo_application().start("server", 80)
+        url, trace = server.url(), server.trace
+        session = await connect(url)
+        held = weakref.ref(server)
+        gc.disable()
+        del server
+        gc.enable()
+        assert held() is None
+        assert await session.close_reason == CloseReason(1001, "Server is going down")
+        with pytest.raises(ConnectionRefusedError):
+            await connect(url)
+        assert trace.events[-1].name == "closed"
+
+    simulate(scene)
+
+
+def test_handler_of_a_server_that_nobody_holds_is_cancelled_after_close_timeout():
+    ended = []
+
+    async def scene(net):
+        app = application(close_timeout=3)
+
+        @app.websocket("/")
+        async def work(session):
+            try:
+                await asyncio.sleep(100)
+            finally:
+                ended.append(asyncio.get_running_loop().time())
+
+        server = await app.start("server", 80)
+        session = await connect(server.url())
+        del server
+        await session.close_reason
+        await asyncio.sleep(5)
+
+    simulate(scene)
+    assert ended == [3]
+
+
+def test_options_of_a_server_reach_its_open_and_later_sessions_at_once():
+    async def scene(net):
+        server = await echo_application().start("server", 80)
+        async with connect(server.url()) as session:
+            server.options.max_frame_size = 5
+            server.options.masking = False
+            await session.send("12345")
+            assert await session.incoming.receive() == Text("12345")
+            await session.send("123456")
+            assert (await session.close_reason).code == 1009
+        async with connect(server.url()) as session:
+            await session.send("123456")
+            assert (await session.close_reason).code == 1009
+        changes = [event for event in server.trace.events if event.name == "option changed"]
+        assert [(event.session, event.detail) for event in changes] == [
+            (None, "max_frame_size: 1048576 → 5"),
+            (None, "masking: False → False"),
+        ]
+
+    simulate(scene)
+
+
+def test_last_assignment_wins_on_a_session_and_on_its_server():
+    async def scene(net):
+        server = await echo_application().start("server", 80)
+        async with connect(server.url()):
+            (session,) = server.sessions
+            session.timeout = 3
+            assert (session.timeout, server.options.timeout) == (3, 15)
+            server.options.timeout = 7
+            assert session.timeout == 7
+            session.timeout = 4
+            assert (session.timeout, server.options.timeout) == (4, 7)
+
+    simulate(scene)
+
+
+def test_session_runs_in_the_context_of_its_servers_start():
+    import contextvars
+
+    variable = contextvars.ContextVar("variable", default="none")
+    seen = []
+
+    async def scene(net):
+        app = application()
+
+        @app.websocket("/")
+        async def look(session):
+            seen.append(variable.get())
+
+        variable.set("start")
+        server = await app.start("server", 80)
+        variable.set("connect")
+        async with connect(server.url()) as session:
+            await session.close_reason
+
+    simulate(scene)
+    assert seen == ["start"]
+
+
+def test_trace_keeps_refused_connections_and_the_length_of_what_was_no_head():
+    async def scene(net):
+        server = await echo_application().start("server", 80)
+        for data in (b"GET /secret HTTP/1.1\r\nHost: a\r\n\r\n", b"nonsense\r\n\r\n", b"GET / HT"):
+            _, writer = await asyncio.open_connection("server", 80)
+            writer.write(data)
+            writer.write_eof()
+            await asyncio.sleep(1)
+            writer.close()
+        return server.trace
+
+    trace = simulate(scene)
+    assert [handshake.session for handshake in trace.handshakes] == [1, 2, 3]
+    assert trace.handshakes[0].request.startswith(b"GET /secret")
+    assert b"nonsense" not in repr(trace).encode()
+
+
+def test_peer_class_reads_frames_back():
+    async def scene(net):
+        server = await echo_application().start("server", 80)
+        reader, writer = await asyncio.open_connection("server", server.port)
+        writer.write(UPGRADE)
+        await reader.readuntil(b"\r\n\r\n")
+        peer = Peer(reader, writer, masks=True)
+        peer.say(text("a" * 70_000), "88")
+        assert await peer.hear() == text("a" * 70_000)
+        assert await peer.hear_all() == ["88"]
+
+    simulate(scene)
