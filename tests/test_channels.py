@@ -1,0 +1,247 @@
+"""Bounded queues and flows by themselves; what a session does with them is tested with the session."""
+
+import asyncio
+import gc
+import math
+
+import pytest
+
+from wslearn import (
+    CLOSE,
+    DROP_OLDEST,
+    SUSPEND,
+    ChannelClosed,
+    ChannelOverflow,
+    Channels,
+    CloseReason,
+    SharedFlow,
+    bounded,
+    simulate,
+    unlimited,
+)
+from wslearn.channels import Incoming
+
+END = ChannelClosed(CloseReason(1000))
+
+
+def test_bounds_print_as_they_are_written():
+    assert repr(bounded(3)) == "bounded(3, on_overflow=SUSPEND)"
+    assert repr(bounded(1, CLOSE)) == "bounded(1, on_overflow=CLOSE)"
+    assert repr(unlimited()) == "unlimited()"
+    assert unlimited().capacity == math.inf
+
+
+@pytest.mark.parametrize("n", [0, -1])
+def test_capacity_below_1_is_a_value_error(n):
+    with pytest.raises(ValueError, match=f"capacity is {n}: 1 or more are allowed"):
+        bounded(n)
+
+
+@pytest.mark.parametrize("n", [1.5, True, "3", None])
+def test_capacity_of_another_type_is_a_type_error(n):
+    with pytest.raises(TypeError, match=f"capacity is {n!r}: a whole number is needed"):
+        bounded(n)
+
+
+def test_overflow_of_a_channel_is_suspend_or_close():
+    with pytest.raises(ValueError, match="on_overflow is DROP_OLDEST: SUSPEND or CLOSE are allowed"):
+        bounded(3, DROP_OLDEST)
+    with pytest.raises(TypeError, match="incoming is 64: bounded"):
+        Channels(incoming=64)
+
+
+def run(scenario) -> None:
+    async def scene(net):
+        await scenario()
+
+    simulate(scene)
+
+
+def test_incoming_holds_exactly_its_capacity():
+    incoming = Incoming(2)
+    assert [incoming.put(n) for n in range(3)] == [True, True, False]
+    assert (len(incoming), incoming.full) == (2, True)
+    assert repr(incoming) == "<incoming: 2 of 2>"
+    assert bool(Incoming(2))
+
+
+def test_end_is_the_last_item_and_stays():
+    async def scenario():
+        incoming = Incoming(2)
+        incoming.put("a")
+        incoming.end(END)
+        incoming.end(ValueError("never seen"))
+        assert incoming.put("nobody's")
+        assert [item async for item in incoming] == ["a"]
+        for _ in range(2):
+            with pytest.raises(ChannelClosed, match="1000"):
+                await incoming.receive()
+            assert incoming.try_receive() is None
+        assert repr(incoming) == "<incoming: 0 of 2, ended by ChannelClosed>"
+
+    run(scenario)
+
+
+def test_an_end_that_is_no_close_is_raised_by_iteration_too():
+    async def scenario():
+        incoming = Incoming(2)
+        incoming.end(ChannelOverflow("incoming", 2))
+        with pytest.raises(ChannelOverflow):
+            async for _ in incoming:
+                pass
+
+    run(scenario)
+
+
+def test_several_receivers_are_served_in_their_order():
+    async def scenario():
+        incoming = Incoming(8)
+        receiving = [asyncio.create_task(incoming.receive()) for _ in range(3)]
+        await asyncio.sleep(1)
+        for item in "abc":
+            incoming.put(item)
+        assert await asyncio.gather(*receiving) == ["a", "b", "c"]
+
+    run(scenario)
+
+
+def test_all_receivers_learn_of_the_end():
+    async def scenario():
+        incoming = Incoming(8)
+        receiving = [asyncio.create_task(incoming.receive()) for _ in range(3)]
+        await asyncio.sleep(1)
+        incoming.end(END)
+        assert await asyncio.gather(*receiving, return_exceptions=True) == [END] * 3
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_receiver_that_is_cancelled_loses_no_item(late):
+    async def scenario():
+        incoming = Incoming(8)
+        first = asyncio.create_task(incoming.receive())
+        second = asyncio.create_task(incoming.receive())
+        await asyncio.sleep(1)
+        if late:
+            incoming.put("a")
+            first.cancel()
+        else:
+            first.cancel()
+            incoming.put("a")
+        assert await second == "a"
+        assert first.cancelled()
+
+    run(scenario)
+
+
+def test_item_is_in_hand_from_taking_it_to_asking_for_the_next():
+    async def scenario():
+        incoming = Incoming(8)
+        incoming.put("a")
+        assert not incoming.idle
+        await incoming.receive()
+        assert incoming.in_hand is asyncio.current_task()
+        assert not incoming.idle
+        assert incoming.try_receive() is None
+        assert incoming.idle
+
+    run(scenario)
+
+
+def test_item_is_in_nobodys_hand_when_its_task_has_ended():
+    async def scenario():
+        incoming = Incoming(8)
+        incoming.put("a")
+        await asyncio.create_task(incoming.receive())
+        assert incoming.idle
+
+    run(scenario)
+
+
+async def collected(flow: SharedFlow, count: int, pause: float = 0) -> list:
+    items = []
+    async for item in flow.collect():
+        items.append(item)
+        await asyncio.sleep(pause)
+        if len(items) == count:
+            break
+    return items
+
+
+def test_flow_gives_every_item_to_every_collector_from_its_first_step_on():
+    async def scenario():
+        flow = SharedFlow()
+        await flow.emit("nobody's")
+        early = asyncio.create_task(collected(flow, 3))
+        await asyncio.sleep(1)
+        await flow.emit("a")
+        late = asyncio.create_task(collected(flow, 2))
+        await asyncio.sleep(1)
+        assert repr(flow) == "<SharedFlow: 2 collectors, capacity 512>"
+        await flow.emit("b")
+        await flow.emit("c")
+        assert (await early, await late) == (["a", "b", "c"], ["b", "c"])
+        assert repr(flow) == "<SharedFlow: 0 collectors, capacity 512>"
+
+    run(scenario)
+
+
+def test_emit_never_waits_and_a_slow_collector_gets_what_it_held_and_then_an_overflow():
+    async def scenario():
+        flow = SharedFlow(capacity=3)
+        seen = []
+
+        async def collect():
+            async for item in flow.collect():
+                seen.append(item)
+                await asyncio.sleep(100)
+
+        slow = asyncio.create_task(collect())
+        await asyncio.sleep(1)
+        for n in range(6):
+            await flow.emit(n)
+            await asyncio.sleep(0)
+        assert asyncio.get_running_loop().time() == 1
+        with pytest.raises(ChannelOverflow, match="flow overflowed: it holds 3 and its on_overflow is CLOSE"):
+            await slow
+        assert seen == [0, 1, 2, 3]
+
+    run(scenario)
+
+
+def test_flow_that_drops_the_oldest_keeps_the_newest():
+    async def scenario():
+        flow = SharedFlow(capacity=2, on_overflow=DROP_OLDEST)
+        slow = asyncio.create_task(collected(flow, 3, pause=100))
+        await asyncio.sleep(1)
+        for n in range(6):
+            await flow.emit(n)
+            await asyncio.sleep(0)
+        assert await slow == [0, 4, 5]
+
+    run(scenario)
+
+
+def test_collector_that_is_dropped_leaves_no_queue_behind():
+    async def scenario():
+        flow = SharedFlow()
+        collector = flow.collect()
+        waiting = asyncio.ensure_future(anext(collector))
+        await asyncio.sleep(1)
+        assert "1 collectors" in repr(flow)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        del collector, waiting
+        gc.collect()
+        assert "0 collectors" in repr(flow)
+        await flow.emit("nobody's")
+
+    run(scenario)
+
+
+def test_flow_checks_its_arguments():
+    with pytest.raises(ValueError, match="capacity is 0: "):
+        SharedFlow(0)
+    with pytest.raises(ValueError, match="on_overflow is SUSPEND: CLOSE or DROP_OLDEST are allowed"):
+        SharedFlow(on_overflow=SUSPEND)
