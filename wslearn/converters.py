@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import reprlib
 import types
 from typing import Any, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -34,19 +35,33 @@ class JsonConverter:
     """JSON in text frames; dataclasses and pydantic models as types."""
 
     def serialize(self, value: object) -> Text:
-        return Text(json.dumps(_plain(value), separators=(",", ":"), ensure_ascii=False))
+        """Return the value as JSON.
+
+        Raises:
+            TypeError, ValueError: it cannot stand in JSON.
+        """
+        separators = (",", ":")
+        return Text(
+            json.dumps(value, separators=separators, ensure_ascii=False, allow_nan=False, default=_plain)
+        )
 
     def deserialize(self, frame: Frame, kind: type[T]) -> T:
+        """Return the value in a text frame.
+
+        Raises:
+            DeserializeError: wrong kind of frame, malformed JSON or another shape.
+            TypeError: the type is none that is known.
+        """
         if not isinstance(frame, Text):
             message = f"{type(frame).__name__} frame: JSON comes as Text"
             raise DeserializeError(frame, message, CloseCode.UNSUPPORTED_DATA)
         try:
-            value = json.loads(frame.data)
-        except ValueError as error:
+            value = json.loads(frame.read_text(), parse_constant=_refuse)
+        except (ValueError, RecursionError) as error:
             raise DeserializeError(frame, f"malformed JSON: {error}") from None
         try:
             shaped: T = shape(value, kind)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise DeserializeError(frame, f"JSON of another shape: {error}") from None
         return shaped
 
@@ -55,11 +70,16 @@ class JsonConverter:
 
 
 def _plain(value: Any) -> Any:
+    """Return an object as something that JSON knows, its parts as they are."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return dataclasses.asdict(value)
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     if hasattr(value, "model_dump"):
         return value.model_dump(mode="json")
-    return value
+    raise TypeError(f"{value!r} cannot stand in JSON: dataclasses, pydantic models and plain values can")
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON (RFC 8259, section 6)")
 
 
 def shape(value: Any, kind: Any, place: str = "value") -> Any:
@@ -122,7 +142,14 @@ def _shape_union(value: Any, choices: tuple[Any, ...], place: str) -> Any:
 
 def _expect(value: Any, kind: type, place: str) -> Any:
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        return _as_float(value, place)
     if not isinstance(value, kind) or (isinstance(value, bool) and kind in (int, float)):
-        raise ValueError(f"{place} is {value!r}: {getattr(kind, '__name__', kind)} is needed")
+        raise ValueError(f"{place} is {reprlib.repr(value)}: {kind.__name__} is needed")
     return value
+
+
+def _as_float(value: int, place: str) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(f"{place} is {reprlib.repr(value)}: too large for a float") from None
