@@ -9,13 +9,16 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from html import escape
+from io import BytesIO
+from operator import itemgetter
 from threading import Lock
+from types import SimpleNamespace
 from typing import Any, Literal, NamedTuple, Protocol, Self
 
-from wslearn.codec import CONTINUATION, FIN, LENGTH, MASK, OPCODE, RSV1, decode, mask, read_header
+from wslearn.codec import CONTINUATION, FIN, LENGTH, OPCODE, RSV1, decode, mask, read_header
 from wslearn.frames import KINDS, Close, Frame, Ping, Pong, Text
 from wslearn.handshake import END, MAX_HEAD, Refused, read_request, read_response
 
@@ -31,10 +34,6 @@ OVERHEAD = 128
 EDGE = 20
 SHOWN = 60
 ARROWS = {"client": "client → server", "server": "server → client"}
-NUMBERS = {"time/s", "sent/s", "received/s", "session", "bytes"}
-
-# A recorded chunk: the loop's time, session, sender, bytes or a Gap, and on a wire its Segment.
-Entry = tuple[Any, ...]
 
 
 class Chunk(NamedTuple):
@@ -64,9 +63,8 @@ class TransitChunk(NamedTuple):
 
     def __repr__(self) -> str:
         received = "never" if self.received is None else f"at {self.received:.4f} s"
-        return (
-            f"TransitChunk({_where(self)}, received {received}, {_bytes(len(self.data))}: {_hex(self.data)})"
-        )
+        size = _bytes(len(self.data))
+        return f"TransitChunk({_where(self)}, received {received}, {size}: {_hex(self.data)})"
 
 
 class Event(NamedTuple):
@@ -175,18 +173,16 @@ class Trace:
         self.max_bytes = max_bytes
         self._zero: float | None = None
         self._sessions = 0
-        self._chunks: deque[Entry] = deque()
+        self._entries: deque[_Entry] = deque()
         self._room = max_bytes
         self._first = 0
-        self._starts: dict[Direction, _Start] = {}
+        self._starts: defaultdict[Direction, _Start] = defaultdict(_Start)
         self._heads: deque[_Head] = deque()
-        self._head_size = 0
-        self._events: deque[tuple[_Place, Event]] = deque()
-        self._places = 0
-        self._plain: set[int] = set()
+        self._room_of_heads = MAX_HEADS
+        self._events: deque[tuple[int, Event]] = deque()
         self._ended: set[int] = set()
-        self._prune_at = 1024
-        self._dropped_chunks = self._dropped_bytes = self._dropped_heads = self._dropped_events = 0
+        self._forget_at = 1024
+        self._dropped = dict.fromkeys(Dropped._fields, 0)
         self._lock = Lock()
         self._reading = Lock()
         self._cutting = _Cutting()
@@ -208,7 +204,7 @@ class Trace:
     def record(self, now: float, session: int, sender: Sender, data: bytes) -> None:
         """Keep bytes that passed after the handshake, by reference."""
         # `_keep` in place: this runs for every chunk of every session
-        self._chunks.append((now, session, sender, data))
+        self._entries.append((now, session, sender, data, None))
         self._room -= len(data) + OVERHEAD
         if self._room < 0:
             self._make_room()
@@ -222,17 +218,17 @@ class Trace:
             chunks: time and bytes of each chunk.
             size: bytes of the head; None if it never completed or does not parse.
         """
-        self._record_head([(time, session, sender, data) for time, data in chunks], size)
+        self._record_head([(time, session, sender, data, None) for time, data in chunks], size)
 
     def event(self, now: float, session: int | None, name: str, detail: str = "") -> None:
         """Keep something that happened beside the bytes."""
         self.begin(now)
-        self._events.append((self._place(), Event(now, session, name, detail)))
+        self._events.append((self._next, Event(now, session, name, detail)))
         if len(self._events) > MAX_EVENTS:
             self._events.popleft()
-            self._dropped_events += 1
+            self._dropped["events"] += 1
         if name == "closed" and session is not None:
-            self._end(session)
+            self._ended.add(session)
 
     @property
     def chunks(self) -> list[Chunk | TransitChunk]:
@@ -241,24 +237,30 @@ class Trace:
         Missing are heads of which only the length is kept, and chunks larger than `max_bytes`.
         """
         kept = self._snapshot()
-        return [_chunk(entry, kept.zero) for _, entry in sorted(_entries(kept), key=_by_order)]
+        entries = sorted(kept.entries, key=itemgetter(0))
+        return [_chunk(entry, kept.zero) for entry in entries if not isinstance(entry[4], _Start)]
 
     @property
     def events(self) -> list[Event]:
         """What happened beside the bytes, in the order of time."""
         kept = self._snapshot()
         events = [event._replace(time=event.time - kept.zero) for _, event in kept.events]
-        return sorted(events, key=lambda event: event.time)
+        return sorted(events, key=itemgetter(0))
 
     @property
     def frames(self) -> list[TracedFrame]:
         """The frames that passed whole, in the order of their last bytes."""
-        return [cut.frame for cut in self._cut()[0]]
+        kept, cuts, _ = self._cut()
+        return [
+            _with_arrival(what, entry, kept.zero) if entry[4] else what
+            for _, _, entry, what in cuts
+            if isinstance(what, TracedFrame)
+        ]
 
     @property
     def unfinished(self) -> list[Chunk]:
         """The bytes at the end of each direction that are no whole frame yet."""
-        return [chunk for _, chunk in self._cut()[1]]
+        return [cut.what for cut in self._cut()[2]]
 
     @property
     def handshakes(self) -> list[Handshake]:
@@ -266,21 +268,19 @@ class Trace:
         kept = self._snapshot()
         pairs: dict[int, dict[Sender, _Head]] = {}
         for head in kept.heads:
-            pairs.setdefault(head.session, {})[head.sender] = head
-        found = [_handshake(pair, kept.zero) for pair in pairs.values()]
-        return sorted(found, key=lambda handshake: handshake.time)
+            pairs.setdefault(head.entry[1], {})[head.entry[2]] = head
+        found = [_handshake(session, pair, kept.zero) for session, pair in pairs.items()]
+        return sorted(found, key=itemgetter(0))
 
     @property
     def dropped(self) -> Dropped:
         """What has been let go since the beginning."""
-        return Dropped(self._dropped_chunks, self._dropped_bytes, self._dropped_heads, self._dropped_events)
+        return Dropped(**self._dropped)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the trace as JSON lines: one line about the whole, then one for each record."""
-        kept = self._snapshot()
         with open(path, "w", encoding="utf-8") as file:
-            for line in _lines(kept, self.max_bytes, self._sessions, self.dropped):
-                file.write(json.dumps(line) + "\n")
+            file.writelines(json.dumps(line) + "\n" for line in self._lines())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -308,178 +308,184 @@ class Trace:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Trace):
             return NotImplemented
-        return self._value() == other._value()
+        return [*self._lines()] == [*other._lines()]
 
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        return "\n".join([self._summary(), *_text_lines(self._rows())])
+        summary, table = self._table()
+        return "\n".join([summary, *_text_lines(table)])
 
     def _repr_html_(self) -> str:
-        return _html_table(self._summary(), self._rows())
+        return _html(*self._table())
 
-    def _place(self) -> _Place:
-        """Return the place of an event or a head: before the next chunk, behind all others."""
-        self._places += 1
-        return _Place(self._first + len(self._chunks), self._places)
+    @property
+    def _next(self) -> int:
+        """The number of the next entry."""
+        return self._first + len(self._entries)
 
-    def _record_head(self, entries: list[Entry], size: int | None) -> None:
+    def _record_head(self, entries: list[_Entry], size: int | None) -> None:
         if not entries:
             return
+        time, session, sender, _, segment = entries[-1]
         self.begin(entries[0][0])
-        time, session, sender = entries[-1][:3]
-        data = b"".join(entry[3] for entry in entries)
-        if size is None:
-            self._keep_head(_Head(self._place(), time, session, sender, len(data), (), False))
-            return
-        parts, rest = _cut_head(entries, redact(data[:size]))
-        joined = len(parts) + len(rest) > len(entries)
-        self._keep_head(_Head(self._place(), parts[-1][0], session, sender, size, parts, joined))
-        for entry in rest:
-            self._keep(entry)
+        number, data = self._next, b"".join(entry[3] for entry in entries)
+        message = 0
         if sender == "server" and not data.startswith(b"HTTP/1.1 101"):
-            self._plain.add(session)
-            self._end(session)
+            self._ended.add(session)
+            self._keep((time, session, "client", b"", _Start(message=NO_FRAMES)))
+            message = NO_FRAMES
+        if size is None:
+            head, size = b"", len(data)
+            self._keep((time, session, sender, b"", _Start(message=message, passed=size)))
+        else:
+            head = redact(data[:size])
+            self._keep((entries[0][0], session, sender, b"", _Start(size, message=message)))
+            starred = BytesIO(head + data[size:])
+            for entry in entries:
+                self._keep((*entry[:3], starred.read(len(entry[3])), entry[4]))
+        self._keep_head(_Head(number, (time, session, sender, head, segment), size))
 
     def _keep_head(self, head: _Head) -> None:
         self._heads.append(head)
-        self._head_size += head.cost
-        while self._head_size > MAX_HEADS:
-            self._head_size -= self._heads.popleft().cost
-            self._dropped_heads += 1
+        self._room_of_heads -= head.cost
+        while self._room_of_heads < 0:
+            self._room_of_heads += self._heads.popleft().cost
+            self._dropped["heads"] += 1
 
-    def _keep(self, entry: Entry) -> None:
-        self._chunks.append(entry)
+    def _keep(self, entry: _Entry) -> None:
+        self._entries.append(entry)
         self._room -= len(entry[3]) + OVERHEAD
         if self._room < 0:
             self._make_room()
 
     def _make_room(self) -> None:
-        """Let the oldest chunks go, and the bytes of a chunk that can never fit."""
-        self.begin(self._chunks[0][0])
+        """Let the oldest chunks go, a 32nd of all at once, so that this is seldom done."""
+        self.begin(self._entries[0][0])
         with self._lock:
-            if len(self._chunks[-1][3]) + OVERHEAD > self.max_bytes:
-                self._leave_gap()
+            self._leave_out_what_never_fits()
             while self._room < 0:
-                entry = self._chunks.popleft()
-                direction, data = (entry[1], entry[2]), entry[3]
-                self._first += 1
+                count = 1 + len(self._entries) // 32
+                self._let_go([self._entries.popleft() for _ in range(count)])
+                self._first += count
+            if len(self._starts) >= self._forget_at:
+                self._forget_ended()
+
+    def _let_go(self, entries: list[_Entry]) -> None:
+        # by sender first: cheaper than a pair for every chunk
+        runs: dict[Sender, dict[int, list[bytes]]] = {
+            "client": defaultdict(list),
+            "server": defaultdict(list),
+        }
+        for _, session, sender, data, segment in entries:
+            if segment and isinstance(segment, _Start):
+                self._pass_over(session, sender, runs[sender].pop(session, []))
+                self._starts[session, sender].follow(segment)
                 self._room += OVERHEAD
-                if isinstance(data, _Gap):
-                    self._starts[direction] = data.start
-                    continue
-                self._room += len(data)
-                self._dropped_chunks += 1
-                self._dropped_bytes += len(data)
-                start = self._starts.get(direction)
-                if start is None:
-                    start = self._starts[direction] = _Start()
-                start.pass_over(data)
-
-    def _leave_gap(self) -> None:
-        """Put a gap in the place of the newest chunk."""
-        entry = self._chunks[-1]
-        direction, data = (entry[1], entry[2]), entry[3]
-        start = self._starts.get(direction, _Start()).copy()
-        for one in self._chunks:
-            if (one[1], one[2]) != direction:
-                continue
-            if isinstance(one[3], _Gap):
-                start = one[3].start.copy()
             else:
-                start.pass_over(one[3])
-        self._chunks[-1] = (*entry[:3], _Gap(len(data), start), *entry[4:])
-        self._room += len(data)
-        self._dropped_chunks += 1
-        self._dropped_bytes += len(data)
+                runs[sender][session].append(data)
+        for sender, chunks in runs.items():
+            for session, run in chunks.items():
+                self._pass_over(session, sender, run)
 
-    def _end(self, session: int) -> None:
-        """Forget now and then what is remembered of ended sessions of which no chunk is kept."""
-        self._ended.add(session)
-        if len(self._ended) < self._prune_at:
+    def _pass_over(self, session: int, sender: Sender, run: list[bytes]) -> None:
+        """Let go of chunks that follow each other in a direction."""
+        start, size = self._starts[session, sender], sum(map(len, run))
+        # small chunks are read faster as one, large ones as they are
+        for data in [b"".join(run)] if size < 1024 * len(run) else run:
+            start.pass_over(data)
+        self._room += size + OVERHEAD * len(run)
+        self._dropped["chunks"] += len(run)
+        self._dropped["bytes"] += size
+
+    def _leave_out_what_never_fits(self) -> None:
+        """Put where frames go on into the place of a newest chunk that is larger than the trace."""
+        time, session, sender, data, _ = self._entries[-1]
+        if len(data) + OVERHEAD <= self.max_bytes:
             return
-        gone = self._ended - {entry[1] for entry in self._chunks}
+        start = self._starts[session, sender].copy()
+        for entry in self._entries:
+            if entry[1:3] == (session, sender):
+                start.follow(entry[4]) if isinstance(entry[4], _Start) else start.pass_over(entry[3])
+        start.passed = len(data)
+        self._entries[-1] = (time, session, sender, b"", start)
+        self._room += len(data)
+        self._dropped["chunks"] += 1
+        self._dropped["bytes"] += len(data)
+
+    def _forget_ended(self) -> None:
+        """Forget what is remembered of ended sessions of which no chunk is kept."""
+        gone = self._ended - {entry[1] for entry in self._entries}
         self._ended -= gone
-        self._plain -= gone
-        with self._lock:
-            self._starts = {key: start for key, start in self._starts.items() if key[0] not in gone}
-        self._prune_at = 1024 + 2 * len(self._ended)
+        for direction in [direction for direction in self._starts if direction[0] in gone]:
+            del self._starts[direction]
+        self._forget_at = 1024 + 2 * len(self._starts)
 
     def _snapshot(self) -> _Kept:
         """Return all that is kept at one moment; recording may go on in another thread."""
         with self._lock:
-            chunks = list(self._chunks)
+            entries = list(self._entries)
             starts = {direction: start.copy() for direction, start in self._starts.items()}
-            first, heads, events, plain = self._first, list(self._heads), list(self._events), {*self._plain}
-        if chunks:
-            self.begin(chunks[0][0])
-        return _Kept(self._zero or 0.0, first, chunks, starts, heads, events, plain)
+            first, heads, events = self._first, list(self._heads), list(self._events)
+        if entries:
+            self.begin(entries[0][0])
+        return _Kept(self._zero or 0.0, first, entries, starts, heads, events)
 
-    def _cut(self) -> tuple[list[_Cut], list[tuple[_Order, Chunk]]]:
-        """Return the frames, cut on from where the last reader stopped, and what is not whole yet."""
+    def _cut(self) -> tuple[_Kept, list[_Cut], list[_Cut]]:
+        """Return what is kept, its frames and bodies, and what is not whole yet."""
         with self._reading:
             kept = self._snapshot()
-            if not self._cutting.goes_on(kept):
-                self._cutting = _Cutting()
+            if kept.first > self._cutting.next:
+                # chunks went that nobody has read
+                self._cutting = _Cutting(kept.first)
             self._cutting.go_on(kept)
-            return self._cutting.frames(kept), self._cutting.unfinished(kept)
+            return kept, self._cutting.cuts[:], self._cutting.unfinished(kept)
+
+    def _table(self) -> tuple[str, list[list[str]]]:
+        """Return a summary, and headings and rows in the order of time."""
+        kept, cuts, unfinished = self._cut()
+        items: list[_Item] = [(event.time, number, event) for number, event in kept.events]
+        items += [(head.entry[0], head.number, head) for head in kept.heads]
+        items += [(cut.entry[0], cut.number, cut) for cut in cuts + unfinished]
+        if not items:
+            return "Trace: nothing has passed yet", []
+        items.sort(key=itemgetter(0, 1))
+        frames = sum(isinstance(cut.what, TracedFrame) for cut in cuts)
+        return _summary(kept, frames, self.dropped), _rows(items, kept.zero)
+
+    def _lines(self) -> Iterator[dict[str, Any]]:
+        """Yield the records of a file, in the order in which they came."""
+        kept = self._snapshot()
+        yield {
+            "trace": 1,
+            "max_bytes": self.max_bytes,
+            "sessions": self._sessions,
+            "dropped": self._dropped,
+            "starts": [[*direction, *start.line()] for direction, start in kept.starts.items()],
+        }
+        lines = [(number, _event_line(event, kept.zero)) for number, event in kept.events]
+        lines += [(head.number, _head_line(head, kept.zero)) for head in kept.heads]
+        lines += [(number, _line(entry, kept.zero)) for number, entry in enumerate(kept.entries, kept.first)]
+        for _, line in sorted(lines, key=itemgetter(0)):
+            yield line
 
     def _restore(self, record: dict[str, Any]) -> None:
         """Take one line of a file."""
         match record:
-            case {"trace": 1, "sessions": sessions, "dropped": dropped, "starts": starts, "plain": plain}:
-                self._zero = 0.0
-                self._sessions = sessions
-                self._dropped_chunks, self._dropped_bytes, self._dropped_heads, self._dropped_events = dropped
-                self._plain = set(plain)
-                self._starts = {(session, sender): _read_start(start) for session, sender, *start in starts}
+            case {"trace": 1, "sessions": int(sessions), "dropped": dropped, "starts": starts}:
+                self._zero, self._sessions, self._dropped = 0.0, sessions, Dropped(**dropped)._asdict()
+                for session, sender, *line in starts:
+                    self._starts[session, sender] = _read_start(line)
             case {"event": str(name), "time": float(time), "session": session, "detail": str(detail)}:
-                self._events.append((self._place(), Event(time, session, name, detail)))
-            case {
-                "head": int(length),
-                "time": float(time),
-                "session": int(session),
-                "sender": "client" | "server" as sender,
-                "joined": joined,
-            }:
-                parts = tuple(_read_entry(part, session, sender) for part in record["parts"])
-                self._keep_head(_Head(self._place(), time, session, sender, length, parts, joined))
-            case {"time": float(), "session": int(session), "sender": "client" | "server" as sender}:
-                entry = _read_entry(record, session, sender)
-                self._chunks.append(entry)
-                self._room -= OVERHEAD + (0 if isinstance(entry[3], _Gap) else len(entry[3]))
+                self._events.append((self._next, Event(time, session, name, detail)))
+            case {"head": str(head), "length": int(length), **rest}:
+                self._keep_head(_Head(self._next, _read_entry(rest, head.encode("latin-1")), length))
+            case {"start": start, **rest}:
+                self._keep((*_read_entry(rest, b"")[:4], _read_start(start)))
+            case {"data": str(text), **rest}:
+                self._keep(_read_entry(rest, bytes.fromhex(text)))
             case _:
                 raise ValueError("unknown keys or values")
-
-    def _value(self) -> tuple[object, ...]:
-        return (self.max_bytes, self.chunks, self.events, self.handshakes, self.frames, self.dropped)
-
-    def _summary(self) -> str:
-        kept = self._snapshot()
-        sessions = {entry[1] for entry in kept.chunks} | {head.session for head in kept.heads}
-        sizes = [head.length for head in kept.heads]
-        sizes += [len(entry[3]) for entry in kept.chunks if not isinstance(entry[3], _Gap)]
-        if not sizes and not kept.events:
-            return "Trace: nothing has passed yet"
-        parts = [_count(len(sessions), "session"), _count(len(self.frames), "frame"), _bytes(sum(sizes))]
-        if self._dropped_chunks:
-            parts.append(f"{_count(self._dropped_chunks, 'chunk')} of {_bytes(self._dropped_bytes)} not kept")
-        return f"Trace: {', '.join(parts)}"
-
-    def _rows(self) -> list[_Row]:
-        """Return what a table shows, in the order of time, with one line for the middle of a long one."""
-        kept = self._snapshot()
-        frames, unfinished = self._cut()
-        items: list[_Item] = [(cut.order, cut.frame) for cut in frames]
-        items += [(order, _unfinished_row(chunk)) for order, chunk in unfinished]
-        items += [*_notes(kept), *_unframed(kept)]
-        items.sort(key=_by_order)
-        between = len(items) - 2 * EDGE
-        if between < 2:
-            return [_row(item) for _, item in items]
-        rows = [_row(item) for _, item in items[:EDGE] + items[-EDGE:]]
-        rows.insert(EDGE, _Row(what=f"… {between} rows between …"))
-        return rows
 
 
 class WireTrace(Trace):
@@ -490,7 +496,7 @@ class WireTrace(Trace):
 
     def __init__(self, max_bytes: int = MAX_BYTES) -> None:
         super().__init__(max_bytes)
-        self._open_heads: dict[Direction, list[Entry]] = {}
+        self._open_heads: dict[Direction, list[_Entry]] = {}
         self._past_heads: set[Direction] = set()
         self._lost: set[Direction] = set()
 
@@ -507,13 +513,13 @@ class WireTrace(Trace):
 
     def _snapshot(self) -> _Kept:
         kept = super()._snapshot()
-        for (session, sender), entries in self._open_heads.items():
-            place = _Place(kept.first + len(kept.chunks), self._places)
+        for entries in self._open_heads.values():
+            time, session, sender, _, segment = entries[-1]
             length = sum(len(entry[3]) for entry in entries)
-            kept.heads.append(_Head(place, entries[-1][0], session, sender, length, (), False))
+            kept.heads.append(_Head(self._next, (time, session, sender, b"", segment), length))
         return kept
 
-    def _collect_head(self, direction: Direction, entry: Entry) -> None:
+    def _collect_head(self, direction: Direction, entry: _Entry) -> None:
         entries = self._open_heads.setdefault(direction, [])
         entries.append(entry)
         data = b"".join(entry[3] for entry in entries)
@@ -531,130 +537,240 @@ class WireTrace(Trace):
             self._record_head(entries, None)
 
 
+def _parses(sender: Sender, head: bytes) -> bool:
+    try:
+        read_request(head) if sender == "client" else read_response(head)
+    except (Refused, ValueError):
+        return False
+    return True
+
+
+# ── what is kept ─────────────────────────────────────────────────────────────────────────────────────
+
+# What is kept in order: the loop's time, session, sender and bytes of a chunk, on a wire also its segment;
+# or no bytes and a `_Start`.
+_Entry = tuple[float, int, Sender, bytes, Any]
+
+
+class _Head(NamedTuple):
+    """A head of a handshake, before entry `number`: its last chunk, but with all its bytes or none."""
+
+    number: int
+    entry: _Entry
+    length: int
+
+    @property
+    def cost(self) -> int:
+        return OVERHEAD + len(self.entry[3])
+
+
+class _Kept(NamedTuple):
+    """What a trace holds at one moment; entries count on from `first`, events stand before a number."""
+
+    zero: float
+    first: int
+    entries: list[_Entry]
+    starts: dict[Direction, _Start]
+    heads: list[_Head]
+    events: list[tuple[int, Event]]
+
+
+# ── from chunks to frames ────────────────────────────────────────────────────────────────────────────
+
+# The message that is open where no frames are: in a body of HTTP.
+NO_FRAMES = -1
+# The size of a frame by its second byte, as far as that tells: without a payload whose length is extended.
+SIZES = bytes(2 + key + {126: 2, 127: 8}.get(length, length) for key in (0, 4) for length in range(128))
+
+
 class _Start:
     """Where the next whole frame of a direction starts, and the opcode of the message that is open.
 
     `skip` bytes from here, or, with the beginning of a header in `head`, behind the frame of that header.
+    Of what was before, `passed` bytes are not kept. Among the chunks it tells how the direction goes on.
     """
 
-    __slots__ = ("head", "message", "skip")
+    __slots__ = ("head", "message", "passed", "skip")
 
-    def __init__(self, skip: int = 0, head: bytes = b"", message: int = 0) -> None:
+    def __init__(self, skip: int = 0, head: bytes = b"", message: int = 0, passed: int = 0) -> None:
         self.skip = skip
         self.head = head
         self.message = message
+        self.passed = passed
 
     def copy(self) -> _Start:
-        return _Start(self.skip, self.head, self.message)
+        return _Start(self.skip, self.head, self.message, self.passed)
 
-    def pass_over(self, data: bytes) -> None:
-        """Go on behind a chunk, looking at lengths only."""
-        if self.head:
-            data = self.head + data
-        at, end, message = self.skip, len(data), self.message
-        while at + 2 <= end:
-            first, second = data[at], data[at + 1]
-            length = second & LENGTH
-            if length < 126:
-                at += length + (6 if second & MASK else 2)
-            elif header := read_header(data, at):
-                at += header.size + header.length
-            else:
-                break
-            if message or not first & FIN:
-                message = _message_behind(first, message)
-        self.skip = at - end if at > end else 0
-        self.head = data[at:]
-        self.message = message
+    def line(self) -> list[Any]:
+        """Return it for a file."""
+        return [self.skip, self.head.hex(), self.message, self.passed]
+
+    def follow(self, start: _Start) -> None:
+        """Go on where another one is."""
+        self.skip, self.head, self.message = start.skip, start.head, start.message
+        self.passed += start.passed
+
+    def pass_over(self, data: bytes) -> list[int]:
+        """Go on behind a chunk, looking at lengths only; return where in it something ends."""
+        self.passed += len(data)
+        before, message = len(self.head), self.message
+        data = self.head + data
+        at, end = self.skip, len(data)
+        ends = [at] if at else []
+        if message == NO_FRAMES:
+            at = max(at, end)
+        last = end - 1
+        while at < last:
+            second = data[at + 1]
+            size = SIZES[second]
+            if second & LENGTH > 125:
+                begin = at + (4 if second & LENGTH == 126 else 10)
+                if begin > end:
+                    break
+                size += int.from_bytes(data[at + 2 : begin])
+            if message or data[at] < FIN:
+                message = _message_behind(data[at], message)
+            at += size
+            ends.append(at)
+        if at > end:
+            ends.pop()
+        self.skip, self.head, self.message = max(0, at - end), data[at:], message
+        return [end - before for end in ends] if before else ends
 
 
-class _Gap(NamedTuple):
-    """In the place of a chunk that is larger than the trace: its length, and where the frames go on."""
-
-    length: int
-    start: _Start
-
-
-class _Place(NamedTuple):
-    """Where an event or a head stands: before chunk `chunk`, in the order of `number`."""
-
-    chunk: int
-    number: int
+def _read_start(line: list[Any]) -> _Start:
+    """Return what `line` has written."""
+    skip, head, message, passed = line
+    return _Start(skip, bytes.fromhex(head), message, passed)
 
 
-class _Head(NamedTuple):
-    """A recorded head of a handshake; no `parts` where only the length is kept.
+def _message_behind(first: int, message: int) -> int:
+    """Return the opcode of the message that is open behind a frame, 0 for none.
 
-    `joined` says that the chunk of its last part goes on in chunk number `place.chunk`.
+    Args:
+        first: the frame's first byte.
+        message: the opcode of the message that was open before it.
     """
-
-    place: _Place
-    time: float
-    session: int
-    sender: Sender
-    length: int
-    parts: tuple[Entry, ...]
-    joined: bool
-
-    @property
-    def cost(self) -> int:
-        return OVERHEAD + sum(len(part[3]) for part in self.parts)
-
-    @property
-    def data(self) -> bytes:
-        return b"".join(part[3] for part in self.parts)
-
-
-class _Kept(NamedTuple):
-    """What a trace holds at one moment; the chunks count on from `first`."""
-
-    zero: float
-    first: int
-    chunks: list[Entry]
-    starts: dict[Direction, _Start]
-    heads: list[_Head]
-    events: list[tuple[_Place, Event]]
-    plain: set[int]
-
-
-class _Row(NamedTuple):
-    """A row of a table; times are in seconds of the trace."""
-
-    time: float | None = None
-    received: float | None = None
-    session: int | None = None
-    sender: Sender | None = None
-    what: str = ""
-    size: int | None = None
-    payload: str = ""
-
-
-_Order = tuple[float, int, int, int]
-_Item = tuple[_Order, TracedFrame | Event | _Row]
+    opcode = first & OPCODE
+    if opcode >= Close.kind:
+        return message
+    if first & FIN:
+        return 0
+    return opcode or message
 
 
 class _Cut(NamedTuple):
-    """A frame, the number of the chunk in which it starts, and the chunk that completed it."""
+    """A frame, an unfinished one, or the bytes of a body; it ends in entry `number` and begins in `since`."""
 
-    order: _Order
-    start: int
-    entry: Entry
-    frame: TracedFrame
-
-
-def _by_order(item: tuple[_Order, Any] | _Cut) -> _Order:
-    return item[0]
+    number: int
+    since: int
+    entry: _Entry
+    what: Any
 
 
-def _noted(time: float, place: _Place) -> _Order:
-    """Return the order of an event or a head: with its time, before the chunk of its place."""
-    return (time, place.chunk, 0, place.number)
+class _Cutter:
+    """Cuts one direction into frames, whatever pieces it comes in."""
+
+    def __init__(self, start: _Start, number: int) -> None:
+        self._start = start.copy()
+        self._message = _message_behind(start.head[0], start.message) if start.head else start.message
+        # None where the beginning is not kept
+        self._parts: list[bytes] | None = None if start.skip or start.head else []
+        self._since = self.number = number
+        self.entry: _Entry
+
+    def feed(self, number: int, entry: _Entry, zero: float) -> Iterator[_Cut]:
+        """Yield what ends in an entry."""
+        time, session, sender, data, _ = entry
+        self.number, self.entry = number, entry
+        begin, since = 0, self._since if self._parts else number
+        for end in self._start.pass_over(data):
+            if self._parts is not None:
+                wire = b"".join([*self._parts, data[begin:end]])
+                frame = TracedFrame(time - zero, session, sender, wire, self._frame(wire))
+                yield _Cut(number, since, entry, frame)
+            self._parts, since, begin = [], number, end
+        if self._parts is None or begin == len(data):
+            return
+        if self._start.message == NO_FRAMES:
+            yield _Cut(number, number, entry, data[begin:])
+            return
+        self._parts.append(data[begin:])
+        self._since = since
+
+    def unfinished(self, zero: float) -> _Cut | None:
+        """Return what has come of a frame that is not whole yet."""
+        if not self._parts:
+            return None
+        time, session, sender, *_ = self.entry
+        chunk = Chunk(time - zero, session, sender, b"".join(self._parts))
+        return _Cut(self.number, self._since, self.entry, chunk)
+
+    def _frame(self, wire: bytes) -> Frame | None:
+        first = wire[0]
+        kind = KINDS.get(first & OPCODE or self._message)
+        self._message = _message_behind(first, self._message)
+        return decode(first, _unmasked(wire), kind) if kind else None
 
 
-def _recorded(time: float, number: int) -> _Order:
-    """Return the order of a chunk and of what ends in it."""
-    return (time, number, 1, 0)
+class _Cutting:
+    """What has been cut so far, so that a reader who comes back finds the work done."""
 
+    def __init__(self, first: int = 0) -> None:
+        self.next = self._first = first
+        self.cuts: list[_Cut] = []
+        self._cutters: dict[Direction, _Cutter] = {}
+
+    def go_on(self, kept: _Kept) -> None:
+        """Cut what is new, and forget what begins in an entry that has gone."""
+        for number, entry in enumerate(kept.entries[self.next - kept.first :], self.next):
+            direction, start = entry[1:3], entry[4]
+            if isinstance(start, _Start):
+                self._cutters[direction] = _Cutter(start, number)
+                if start.passed and start.message != NO_FRAMES:
+                    self.cuts.append(_Cut(number, number, entry, start))
+                continue
+            if direction not in self._cutters:
+                self._cutters[direction] = _Cutter(kept.starts.get(direction, _Start()), number)
+            self.cuts += self._cutters[direction].feed(number, entry, kept.zero)
+        self.next = kept.first + len(kept.entries)
+        if kept.first > self._first:
+            self._first = kept.first
+            self.cuts = [cut for cut in self.cuts if cut.since >= kept.first]
+            self._cutters = {key: one for key, one in self._cutters.items() if one.number >= kept.first}
+
+    def unfinished(self, kept: _Kept) -> list[_Cut]:
+        found = [cutter.unfinished(kept.zero) for cutter in self._cutters.values()]
+        return [cut for cut in found if cut is not None and cut.since >= kept.first]
+
+
+def _with_arrival(frame: TracedFrame, entry: _Entry, zero: float) -> TracedFrame:
+    """Return a frame with the time at which its last chunk arrived, as it is known now."""
+    return frame._replace(received=_received(entry, zero))
+
+
+def _chunk(entry: _Entry, zero: float) -> Chunk | TransitChunk:
+    time, session, sender, data, segment = entry
+    if segment is None:
+        return Chunk(time - zero, session, sender, data)
+    return TransitChunk(time - zero, session, sender, data, time - zero, _received(entry, zero))
+
+
+def _received(entry: _Entry, zero: float) -> float | None:
+    """Return when a chunk arrived; None if it has not, or where nobody knows."""
+    received = getattr(entry[4], "received", None)
+    return None if received is None else received - zero
+
+
+def _handshake(session: int, heads: dict[Sender, _Head], zero: float) -> Handshake:
+    none = _Head(0, (zero, session, "client", b"", None), 0)
+    request, response = heads.get("client", none), heads.get("server", none)
+    complete = heads.get("client", response).entry[0]
+    lengths = (request.length, response.length)
+    return Handshake(complete - zero, session, request.entry[3], response.entry[3], *lengths)
+
+
+# ── secrets ──────────────────────────────────────────────────────────────────────────────────────────
 
 SECRET_HEADERS = re.compile(
     rb"^(?:(?:set-)?cookie|(?:proxy-)?authorization)[ \t]*:(.*(?:\r?\n[ \t].*)*)",
@@ -680,256 +796,94 @@ def _starred(found: re.Match[bytes], secret: bytes) -> bytes:
     return found[0][:begin] + stars + found[0][end:]
 
 
-def _cut_head(entries: list[Entry], head: bytes) -> tuple[tuple[Entry, ...], list[Entry]]:
-    """Return the head in the pieces of its chunks, and the pieces that follow it."""
-    parts, rest, at = [], [], 0
-    for entry in entries:
-        data = entry[3]
-        part = head[at : at + len(data)]
-        if part:
-            parts.append((*entry[:3], part, *entry[4:]))
-        if len(part) < len(data):
-            rest.append((*entry[:3], data[len(part) :], *entry[4:]))
-        at += len(data)
-    return tuple(parts), rest
+# ── a trace as a file ────────────────────────────────────────────────────────────────────────────────
 
 
-def _parses(sender: Sender, head: bytes) -> bool:
-    try:
-        read_request(head) if sender == "client" else read_response(head)
-    except (Refused, ValueError):
-        return False
-    return True
+def _line(entry: _Entry, zero: float) -> dict[str, Any]:
+    """Return an entry for a file."""
+    time, session, sender, data, segment = entry
+    line: dict[str, Any] = {"time": float(time - zero), "session": session, "sender": sender}
+    if isinstance(segment, _Start):
+        return line | {"start": segment.line()}
+    if segment is not None:
+        line["received"] = _received(entry, zero)
+    return line | {"data": data.hex()}
 
 
-def _entries(kept: _Kept) -> Iterator[tuple[_Order, Entry]]:
-    """Yield all chunks that are kept, those of heads put together with the bytes behind the head."""
-    joined: dict[int, bytes] = {}
-    for head in kept.heads:
-        parts = head.parts
-        if _is_joined(head, kept):
-            joined[head.place.chunk] = parts[-1][3]
-            parts = parts[:-1]
-        for part in parts:
-            yield _noted(part[0], head.place), part
-    for number, entry in enumerate(kept.chunks, kept.first):
-        if not isinstance(entry[3], _Gap):
-            data = joined.get(number, b"") + entry[3]
-            yield _recorded(entry[0], number), (*entry[:3], data, *entry[4:])
+def _read_entry(line: dict[str, Any], data: bytes) -> _Entry:
+    """Return the entry of a line."""
+    match line:
+        case {"time": float(time), "session": int(session), "sender": "client" | "server" as sender}:
+            segment = SimpleNamespace(received=line["received"]) if "received" in line else None
+            return (time, session, sender, data, segment)
+    raise ValueError("unknown keys or values")
 
 
-def _is_joined(head: _Head, kept: _Kept) -> bool:
-    """Tell whether the chunk of the head's last part goes on in a chunk that is kept."""
-    at = head.place.chunk - kept.first
-    return head.joined and 0 <= at < len(kept.chunks) and not isinstance(kept.chunks[at][3], _Gap)
+def _head_line(head: _Head, zero: float) -> dict[str, Any]:
+    line = _line(head.entry, zero)
+    return line | {"head": bytes.fromhex(line.pop("data")).decode("latin-1"), "length": head.length}
 
 
-def _chunk(entry: Entry, zero: float) -> Chunk | TransitChunk:
-    time, session, sender, data, *wire = entry
-    if not wire:
-        return Chunk(time - zero, session, sender, data)
-    return TransitChunk(time - zero, session, sender, data, time - zero, _received(entry, zero))
+def _event_line(event: Event, zero: float) -> dict[str, Any]:
+    time, session, name, detail = event
+    return {"time": float(time - zero), "session": session, "event": name, "detail": detail}
 
 
-def _received(entry: Entry, zero: float) -> float | None:
-    """Return when a chunk arrived; None if it has not, or where nobody knows."""
-    received = entry[4].received if len(entry) > 4 else None
-    return None if received is None else received - zero
+# ── a trace as a table ───────────────────────────────────────────────────────────────────────────────
+
+_Item = tuple[float, int, "Event | _Head | _Cut"]
+HEADINGS = ["sent/s", "received/s", "session", "direction", "what", "bytes", "payload"]
+NUMBERS = {"time/s", "sent/s", "received/s", "session", "bytes"}
 
 
-def _handshake(heads: dict[Sender, _Head], zero: float) -> Handshake:
-    request, response = heads.get("client"), heads.get("server")
-    first = request or response
-    assert first is not None
-    return Handshake(
-        time=first.time - zero,
-        session=first.session,
-        request=request.data if request else b"",
-        response=response.data if response else b"",
-        request_length=request.length if request else 0,
-        response_length=response.length if response else 0,
-    )
+def _summary(kept: _Kept, frames: int, dropped: Dropped) -> str:
+    sessions = {entry[1] for entry in kept.entries} | {head.entry[1] for head in kept.heads}
+    size = sum(len(entry[3]) for entry in kept.entries)
+    parts = [_count(len(sessions), "session"), _count(frames, "frame"), _bytes(size)]
+    if dropped.chunks:
+        parts.append(f"{_count(dropped.chunks, 'chunk')} of {_bytes(dropped.bytes)} not kept")
+    return f"Trace: {', '.join(parts)}"
 
 
-def _message_behind(first: int, message: int) -> int:
-    """Return the opcode of the message that is open behind a frame, 0 for none.
-
-    Args:
-        first: the frame's first byte.
-        message: the opcode of the message that was open before it.
-    """
-    opcode = first & OPCODE
-    if opcode >= Close.kind:
-        return message
-    if first & FIN:
-        return 0
-    return opcode or message
+def _rows(items: list[_Item], zero: float) -> list[list[str]]:
+    """Return headings and rows, with one row for the middle of a long table."""
+    between = len(items) - 2 * EDGE
+    shown = items if between < 2 else items[:EDGE] + items[-EDGE:]
+    rows = [HEADINGS, *(_cells(item, zero) for _, _, item in shown)]
+    if between >= 2:
+        rows.insert(1 + EDGE, ["", "", "", "", f"… {between} rows between …", "", ""])
+    if any(row[1] for row in rows[1:]):
+        return rows
+    return [["time/s", *HEADINGS[2:]], *([time, *row] for time, _, *row in rows[1:])]
 
 
-class _Cutter:
-    """Cuts one direction into frames, whatever pieces it comes in."""
-
-    def __init__(self, start: _Start) -> None:
-        self._skip = start.skip
-        self._message = start.message
-        self._parts = [start.head]
-        self._have = len(start.head)
-        self._need = 2
-        self.since = -1 if start.head else 0
-        self.order: _Order = (0.0, 0, 0, 0)
-
-    @property
-    def rest(self) -> bytes:
-        """The bytes of a frame that is not whole yet; `since` is the number of its first chunk."""
-        return b"".join(self._parts)
-
-    def feed(self, number: int, data: bytes) -> Iterator[tuple[int, bytes, Frame | None]]:
-        """Yield the frames that end in chunk `number`: where they start, on the wire, and unmasked."""
-        skipped = min(self._skip, len(data))
-        self._skip -= skipped
-        if not self._have:
-            self.since = number
-        self._parts.append(data[skipped:])
-        self._have += len(data) - skipped
-        if self._have < self._need:
-            return
-        data, at = b"".join(self._parts), 0
-        while header := read_header(data, at):
-            end = at + header.size + header.length
-            if end > len(data):
-                break
-            frame = self._frame(data[at], header.masking_key, data[at + header.size : end])
-            yield self.since, data[at:end], frame
-            self.since, at = number, end
-        self._parts = [data[at:]]
-        self._have = len(data) - at
-        self._need = header.size + header.length if header else self._have + 1
-
-    def _frame(self, first: int, key: bytes | None, payload: bytes) -> Frame | None:
-        kind = KINDS.get(first & OPCODE or self._message)
-        self._message = _message_behind(first, self._message)
-        return decode(first, mask(key, payload) if key else payload, kind) if kind else None
-
-
-class _Cutting:
-    """The frames cut so far, so that a reader who comes back finds the work done."""
-
-    def __init__(self) -> None:
-        self._first = 0
-        self._next: int | None = None
-        self._cutters: dict[Direction, _Cutter] = {}
-        self._cuts: list[_Cut] = []
-        self._plain: set[int] = set()
-
-    def goes_on(self, kept: _Kept) -> bool:
-        """Tell whether what was cut is still true: no chunk was missed, no session turned out plain."""
-        if self._next is None or kept.first > self._next:
-            return False
-        turned = kept.plain - self._plain
-        return not any(session in turned for session, _ in self._cutters)
-
-    def go_on(self, kept: _Kept) -> None:
-        """Cut what is new."""
-        begin = kept.first if self._next is None else self._next
-        in_order = True
-        for number, entry in enumerate(kept.chunks[begin - kept.first :], begin):
-            if entry[1] in kept.plain:
-                continue
-            for cut in self._feed(number, entry, kept):
-                in_order = in_order and (not self._cuts or self._cuts[-1].order <= cut.order)
-                self._cuts.append(cut)
-        if not in_order:
-            self._cuts.sort(key=_by_order)
-        if kept.first != self._first:
-            self._forget(kept.first)
-        self._next = kept.first + len(kept.chunks)
-        self._plain = kept.plain
-
-    def _forget(self, first: int) -> None:
-        """Forget what starts in a chunk before `first`, and directions that have no chunk any more."""
-        self._first = first
-        self._cuts = [cut for cut in self._cuts if cut.start >= first]
-        self._cutters = {key: cutter for key, cutter in self._cutters.items() if cutter.order[1] >= first}
-
-    def frames(self, kept: _Kept) -> list[_Cut]:
-        """Return the frames; those of a wire with the time of their arrival as it is known now."""
-        if not any(len(cut.entry) > 4 for cut in self._cuts[:1]):
-            return self._cuts
-        return [
-            cut._replace(frame=cut.frame._replace(received=_received(cut.entry, kept.zero)))
-            for cut in self._cuts
-        ]
-
-    def unfinished(self, kept: _Kept) -> list[tuple[_Order, Chunk]]:
-        return [
-            (cutter.order, Chunk(cutter.order[0] - kept.zero, session, sender, cutter.rest))
-            for (session, sender), cutter in self._cutters.items()
-            if cutter.since >= kept.first and cutter.rest
-        ]
-
-    def _feed(self, number: int, entry: Entry, kept: _Kept) -> Iterator[_Cut]:
-        time, session, sender, data = entry[:4]
-        direction, order = (session, sender), _recorded(time, number)
-        if isinstance(data, _Gap):
-            self._cutters[direction] = _Cutter(data.start)
-            return
-        cutter = self._cutters.get(direction)
-        if cutter is None:
-            cutter = self._cutters[direction] = _Cutter(kept.starts.get(direction, _Start()))
-        cutter.order = order
-        for start, wire, frame in cutter.feed(number, data):
-            traced = TracedFrame(time - kept.zero, session, sender, wire, frame)
-            yield _Cut(order, start, entry, traced)
-
-
-def _notes(kept: _Kept) -> Iterator[_Item]:
-    """Yield the events and the heads of handshakes."""
-    for place, event in kept.events:
-        yield _noted(event.time, place), event._replace(time=event.time - kept.zero)
-    for head in kept.heads:
-        what = "request" if head.sender == "client" else "response"
-        line = _first_line(head.data) if head.parts else "not kept: incomplete, or not HTTP"
-        received = _received(head.parts[-1], kept.zero) if head.parts else None
-        row = _Row(head.time - kept.zero, received, head.session, head.sender, what, head.length, line)
-        yield _noted(head.time, head.place), row
-
-
-def _unframed(kept: _Kept) -> Iterator[_Item]:
-    """Yield the chunks in which no frames are: bodies of HTTP, and those too large for the trace."""
-    for number, entry in enumerate(kept.chunks, kept.first):
-        time, session, sender, data = entry[:4]
-        row = _Row(time - kept.zero, _received(entry, kept.zero), session, sender)
-        if isinstance(data, _Gap):
-            row = row._replace(what="not kept", size=data.length, payload="larger than max_bytes")
-        elif session in kept.plain:
-            row = row._replace(what="body", size=len(data), payload=_text_or_hex(data))
-        else:
-            continue
-        yield _recorded(time, number), row
-
-
-def _unfinished_row(chunk: Chunk) -> _Row:
-    header = read_header(chunk.data)
-    whole = f"of {_bytes(header.size + header.length)}" if header else "of a header"
-    return _Row(
-        chunk.time,
-        None,
-        chunk.session,
-        chunk.sender,
-        "unfinished",
-        len(chunk.data),
-        f"{whole}: {_hex(chunk.data)}",
-    )
-
-
-def _row(item: TracedFrame | Event | _Row) -> _Row:
+def _cells(item: Event | _Head | _Cut, zero: float) -> list[str]:
     match item:
-        case TracedFrame():
-            size, payload = len(item.wire), _payload(item)
-            return _Row(item.time, item.received, item.session, item.sender, item.kind, size, payload)
         case Event(time, session, name, detail):
-            return _Row(time, None, session, None, name, None, _shortened(detail))
-    return item
+            number = "" if session is None else str(session)
+            return [f"{time - zero:.4f}", "", number, "", name, "", _shortened(detail)]
+        case _Head(_, entry, length):
+            what = "request" if entry[2] == "client" else "response"
+            line = _first_line(entry[3]) if entry[3] else "not kept: incomplete, or not HTTP"
+            return _passed(entry, zero, what, length, line)
+        case _Cut(_, _, entry, TracedFrame() as frame):
+            return _passed(entry, zero, frame.kind, len(frame.wire), _payload(frame))
+        case _Cut(_, _, entry, Chunk(data=data)):
+            header = read_header(data)
+            whole = f"of {_bytes(header.size + header.length)}" if header else "of a header"
+            return _passed(entry, zero, "unfinished", len(data), f"{whole}: {_hex(data)}")
+        case _Cut(_, _, entry, _Start() as start):
+            return _passed(entry, zero, "not kept", start.passed, "larger than max_bytes")
+        case _Cut(_, _, entry, data):
+            return _passed(entry, zero, "body", len(data), _text_or_hex(data))
+
+
+def _passed(entry: _Entry, zero: float, what: str, size: int, payload: str) -> list[str]:
+    """Return the cells of something that passed."""
+    time, session, sender, *_ = entry
+    received = _received(entry, zero)
+    arrival = "" if received is None else f"{received:.4f}"
+    return [f"{time - zero:.4f}", arrival, str(session), ARROWS[sender], what, str(size), payload]
 
 
 def _payload(traced: TracedFrame) -> str:
@@ -976,102 +930,9 @@ def _kind(first: int, kind: type[Frame] | None) -> str:
     return ", ".join([name, *marks])
 
 
-def _lines(kept: _Kept, max_bytes: int, sessions: int, dropped: Dropped) -> Iterator[dict[str, Any]]:
-    """Yield a trace as records for a file, in the order in which it was recorded."""
-    yield {
-        "trace": 1,
-        "max_bytes": max_bytes,
-        "sessions": sessions,
-        "dropped": dropped,
-        "starts": [[*direction, *_start_line(start)] for direction, start in kept.starts.items()],
-        "plain": sorted(kept.plain),
-    }
-    lines = [(_noted(0, head.place), _head_line(head, kept)) for head in kept.heads]
-    lines += [(_noted(0, place), _event_line(event, kept.zero)) for place, event in kept.events]
-    for number, entry in enumerate(kept.chunks, kept.first):
-        line = {"session": entry[1], "sender": entry[2], **_entry_line(entry, kept.zero)}
-        lines.append((_recorded(0, number), line))
-    for _, line in sorted(lines, key=_by_order):
-        yield line
-
-
-def _start_line(start: _Start) -> list[Any]:
-    return [start.skip, start.head.hex(), start.message]
-
-
-def _read_start(line: list[Any]) -> _Start:
-    """Return what `_start_line` has written."""
-    skip, head, message = line
-    return _Start(skip, bytes.fromhex(head), message)
-
-
-def _event_line(event: Event, zero: float) -> dict[str, Any]:
-    return {
-        "time": float(event.time - zero),
-        "session": event.session,
-        "event": event.name,
-        "detail": event.detail,
-    }
-
-
-def _head_line(head: _Head, kept: _Kept) -> dict[str, Any]:
-    return {
-        "time": float(head.time - kept.zero),
-        "session": head.session,
-        "sender": head.sender,
-        "head": head.length,
-        "parts": [_entry_line(part, kept.zero) for part in head.parts],
-        "joined": _is_joined(head, kept),
-    }
-
-
-def _entry_line(entry: Entry, zero: float) -> dict[str, Any]:
-    data = entry[3]
-    line: dict[str, Any] = {"time": float(entry[0] - zero)}
-    if len(entry) > 4:
-        line["received"] = _received(entry, zero)
-    if isinstance(data, _Gap):
-        return line | {"gap": data.length, "start": _start_line(data.start)}
-    return line | {"data": data.hex()}
-
-
-def _read_entry(line: dict[str, Any], session: int, sender: Sender) -> Entry:
-    """Return the entry that `_entry_line` has written."""
-    data = _Gap(line["gap"], _read_start(line["start"])) if "gap" in line else bytes.fromhex(line["data"])
-    entry: Entry = (line["time"], session, sender, data)
-    return (*entry, _Received(line["received"])) if "received" in line else entry
-
-
-class _Received(NamedTuple):
-    """What a file knows of a segment."""
-
-    received: float | None
-
-
-def _cells(row: _Row, with_received: bool) -> list[str]:
-    times = [row.time, row.received] if with_received else [row.time]
-    return [
-        *("" if time is None else f"{time:.4f}" for time in times),
-        "" if row.session is None else str(row.session),
-        ARROWS[row.sender] if row.sender else "",
-        row.what,
-        "" if row.size is None else str(row.size),
-        row.payload,
-    ]
-
-
-def _headings(with_received: bool) -> list[str]:
-    times = ["sent/s", "received/s"] if with_received else ["time/s"]
-    return [*times, "session", "direction", "what", "bytes", "payload"]
-
-
-def _text_lines(rows: list[_Row]) -> list[str]:
-    if not rows:
-        return []
-    with_received = any(row.received is not None for row in rows)
-    table = [_headings(with_received), *(_cells(row, with_received) for row in rows)]
+def _text_lines(table: list[list[str]]) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    widths[-1] = 0
+    widths[-1:] = [0]
     return ["  ".join(map(_aligned, cells, widths, table[0])).rstrip() for cells in table]
 
 
@@ -1079,21 +940,19 @@ def _aligned(cell: str, width: int, heading: str) -> str:
     return cell.rjust(width) if heading in NUMBERS else cell.ljust(width)
 
 
-def _html_table(summary: str, rows: list[_Row]) -> str:
-    with_received = any(row.received is not None for row in rows)
-    names = _headings(with_received)
-    head = "".join(f'<th scope="col"{_style(name)}>{name}</th>' for name in names)
-    body = "".join(f"<tr>{_html_cells(_cells(row, with_received), names)}</tr>" for row in rows)
-    table = f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>" if rows else ""
-    return f'<table><caption style="text-align:left">{escape(summary)}</caption>{table}</table>'
+def _html(summary: str, table: list[list[str]]) -> str:
+    caption = f'<caption style="text-align:left">{escape(summary)}</caption>'
+    if not table:
+        return f"<table>{caption}</table>"
+    styles = ["" if heading in NUMBERS else ' style="text-align:left"' for heading in table[0]]
+    head, *body = (_html_row(cells, styles) for cells in table)
+    head = head.replace("<td", '<th scope="col"').replace("</td>", "</th>")
+    return f"<table>{caption}<thead>{head}</thead><tbody>{''.join(body)}</tbody></table>"
 
 
-def _html_cells(cells: list[str], names: list[str]) -> str:
-    return "".join(f"<td{_style(name)}>{escape(cell)}</td>" for cell, name in zip(cells, names, strict=True))
-
-
-def _style(name: str) -> str:
-    return "" if name in NUMBERS else ' style="text-align:left"'
+def _html_row(cells: list[str], styles: list[str]) -> str:
+    filled = (f"<td{style}>{escape(cell)}</td>" for cell, style in zip(cells, styles, strict=True))
+    return f"<tr>{''.join(filled)}</tr>"
 
 
 def _where(item: Chunk | TransitChunk | TracedFrame) -> str:
