@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import shutil
+import struct
+import subprocess
 from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple, get_args
+from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wslearn.codec import encode
+from wslearn.codec import encode, read_header
 from wslearn.frames import Binary, Close, CloseCode, CloseReason, Frame, Ping, Pong, Text
 from wslearn.trace import Dropped, Handshake, Sender, Trace, WireTrace, redact
 
@@ -559,3 +564,236 @@ def test_a_wire_gives_up_on_a_head_without_end() -> None:
         trace.tap(1, "client", Segment(b"GET / HTTP/1.1\r\nCookie: " + b"secret" * 3000, at))
     assert trace.handshakes[0].request_length > 64 * 1024
     assert trace.chunks == []
+
+
+class Packet(NamedTuple):
+    """What a test looks at in one packet of a capture."""
+
+    time: float
+    source: int
+    target: int
+    flags: int
+    number: int
+    acknowledged: int
+    data: bytes
+
+
+SYN, ACK, DATA = 0x02, 0x10, 0x18
+
+
+def packets(trace: Trace, path: Path) -> list[Packet]:
+    trace.to_pcap(path)
+    data, at, found = path.read_bytes(), 24, []
+    while at < len(data):
+        seconds, microseconds, size, _ = struct.unpack_from("<IIII", data, at)
+        source, target, number, acknowledged, begin, flags = struct.unpack_from("!HHIIBB", data, at + 36)
+        payload = data[at + 36 + (begin >> 4) * 4 : at + 16 + size]
+        time = seconds + microseconds / 1e6
+        found.append(Packet(time, source, target, flags, number, acknowledged, payload))
+        at += 16 + size
+    return found
+
+
+def test_a_capture_begins_with_its_header_and_the_opening_of_tcp(tmp_path: Path) -> None:
+    trace = recorded(HELLO)
+    trace.to_pcap(tmp_path / "trace.pcap")
+    assert (tmp_path / "trace.pcap").read_bytes() == bytes.fromhex(
+        # the file: microseconds, version 2.4, packets up to 65,535 bytes that begin with IP
+        "d4c3b2a1 0200 0400 00000000 00000000 ffff0000 65000000"
+        # the client's SYN: time 0, 44 bytes; 198.51.100.1 to 192.0.2.1; 50001 to 80
+        "00000000 00000000 2c000000 2c000000"
+        "4500 002c 0000 4000 4006 4e96 c6336401 c0000201"
+        "c351 0050 00000000 00000000 6002 ffff df03 0000 03030e00"
+        # the server's SYN and ACK
+        "00000000 00000000 2c000000 2c000000"
+        "4500 002c 0000 4000 4006 4e96 c0000201 c6336401"
+        "0050 c351 00000000 00000001 6012 ffff def2 0000 03030e00"
+        # the client's ACK
+        "00000000 00000000 28000000 28000000"
+        "4500 0028 0000 4000 4006 4e9a c6336401 c0000201"
+        "c351 0050 00000001 00000001 5010 ffff fffa 0000"
+        # the frame
+        "00000000 00000000 33000000 33000000"
+        "4500 0033 0000 4000 4006 4e8f c6336401 c0000201"
+        "c351 0050 00000001 00000001 5018 ffff 003a 0000 818537fa213d7f9f4d5158"
+    )
+
+
+def test_each_session_has_its_own_port_and_opens_before_its_first_bytes(tmp_path: Path) -> None:
+    trace = Trace()
+    trace.record(0.0, 1, "server", b"\x81\x00")
+    trace.record(1.5, 2, "client", HELLO)
+    assert [packet[:4] for packet in packets(trace, tmp_path / "trace.pcap")] == [
+        (0.0, 50001, 80, SYN),
+        (0.0, 80, 50001, SYN | ACK),
+        (0.0, 50001, 80, ACK),
+        (0.0, 80, 50001, DATA),
+        (1.5, 50002, 80, SYN),
+        (1.5, 80, 50002, SYN | ACK),
+        (1.5, 50002, 80, ACK),
+        (1.5, 50002, 80, DATA),
+    ]
+
+
+def test_a_chunk_over_the_size_of_a_packet_is_cut(tmp_path: Path) -> None:
+    data = encode(Binary(bytes(131_000)))
+    found = packets(recorded(data), tmp_path / "trace.pcap")[3:]
+    assert [(packet.number, len(packet.data)) for packet in found] == [
+        (1, 65495),
+        (65496, 65495),
+        (130991, 20),
+    ]
+    assert b"".join(packet.data for packet in found) == data
+
+
+def test_bytes_that_are_not_kept_are_missing_in_the_numbers(tmp_path: Path) -> None:
+    trace = Trace(max_bytes=700)
+    trace.record_head(1, "client", [(0.0, REQUEST)], len(REQUEST))
+    trace.record_head(1, "server", [(0.5, RESPONSE)], len(RESPONSE))
+    trace.record(1, 1, "client", HELLO + HELLO[:4])
+    for time in range(2, 5):
+        trace.record(time, 1, "client", HELLO[4:] + HELLO[:4])
+    trace.record(5, 1, "server", encode(Binary(bytes(1000))))
+    trace.record(6, 1, "server", b"\x89\x00")
+    assert packets(trace, tmp_path / "trace.pcap")[3:] == [
+        # the heads are kept apart; of the frames only the whole ones are there
+        (0.0, 50001, 80, DATA, 1, 1, REQUEST),
+        (0.5, 80, 50001, DATA, 1, 37, RESPONSE),
+        (2.0, 50001, 80, DATA, 37 + 22, 57, HELLO[:4]),
+        (3.0, 50001, 80, DATA, 63, 57, HELLO[4:] + HELLO[:4]),
+        (4.0, 50001, 80, DATA, 74, 57, HELLO[4:] + HELLO[:4]),
+        (6.0, 80, 50001, DATA, 57 + 1004, 85, b"\x89\x00"),
+    ]
+
+
+def test_a_capture_of_a_wire_acknowledges_what_has_arrived(tmp_path: Path) -> None:
+    trace = WireTrace()
+    trace.begin(0.0)
+    trace.tap(1, "client", Segment(REQUEST, 0.0, 1.0))
+    trace.tap(1, "server", Segment(RESPONSE, 1.0, 2.0))
+    trace.tap(1, "server", Segment(b"\x89\x00", 1.5))
+    trace.tap(1, "client", Segment(HELLO, 1.9, 2.9))
+    trace.tap(1, "client", Segment(HELLO, 2.0, 3.0))
+    found = packets(trace, tmp_path / "trace.pcap")[3:]
+    begin = 1 + len(RESPONSE)
+    assert [(packet.time, packet.acknowledged) for packet in found] == [
+        (0.0, 1),
+        (1.0, 1 + len(REQUEST)),
+        (1.5, 1 + len(REQUEST)),
+        (1.9, 1),
+        (2.0, begin),
+    ]
+
+
+def wireshark(trace: Trace, path: Path, shown: str) -> ElementTree.Element:
+    """Return what Wireshark makes of the packets of a trace that a filter shows."""
+    assert shutil.which("tshark"), "tshark is missing, Wireshark on the command line: apt-get install tshark"
+    trace.to_pcap(path)
+    checks = ["-o", "ip.check_checksum:TRUE", "-o", "tcp.check_checksum:TRUE"]
+    command = ["tshark", "-n", "-r", str(path), "-T", "pdml", "-Y", shown, *checks]
+    return ElementTree.fromstring(subprocess.run(command, capture_output=True, check=True).stdout)
+
+
+def values(trace: Trace, path: Path) -> list[dict[str, str]]:
+    """Return the fields of each WebSocket frame that Wireshark finds, in hex."""
+    found = wireshark(trace, path, "websocket").iterfind("packet/proto[@name='websocket']")
+    return [
+        {
+            field.get("name", "").removeprefix("websocket."): field.get("value", "")
+            for field in proto.iter("field")
+        }
+        for proto in found
+    ]
+
+
+def test_wireshark_reads_the_frames_as_they_are(tmp_path: Path) -> None:
+    frames = values(conversation(), tmp_path / "trace.pcap")
+    read = [[*map(frame.get, ("opcode", "fin", "mask", "payload_length"))] for frame in frames]
+    assert read == [
+        ["1", "1", "0", "16"],
+        ["1", "1", "1", "5"],
+        ["9", "1", "1", "1"],
+        ["2", "1", "0", "1E"],
+        ["8", "1", "1", "5"],
+    ]
+    assert bytes.fromhex(frames[0]["payload.text"]) == b"Please enter your name"
+    assert bytes.fromhex(frames[1]["payload.text"]) == b"Hello"
+    assert frames[2]["payload.ping"] == "00"
+    assert frames[4]["payload.close.status_code"] == "03e8"
+    assert bytes.fromhex(frames[4]["payload.close.reason"]) == b"bye"
+
+
+def pieces(trace: Trace, size: int) -> Trace:
+    """Record two sessions whose chunks of one size hold every kind and length of frame."""
+    sent = [
+        Text("a", fin=False),
+        Ping(b"p"),
+        continuation(b"b"),
+        Binary(bytes(126)),
+        Text("é" * 40_000),
+        Pong(),
+    ]
+    wires = {
+        "client": b"".join(encode(frame, KEY) for frame in sent),
+        "server": b"".join(map(encode, reversed(sent))),
+    }
+    for session in (1, 2):
+        trace.record_head(session, "client", [(0.0, REQUEST)], len(REQUEST))
+        trace.record_head(session, "server", [(0.5, RESPONSE)], len(RESPONSE))
+    for at in range(0, len(wires["client"]), size):
+        for session in (1, 2):
+            for sender in get_args(Sender):
+                trace.record(1 + at / 1000, session, sender, wires[sender][at : at + size])
+    return trace
+
+
+def wire() -> Trace:
+    """Return the trace of a wire on which chunks take a second."""
+    trace = WireTrace()
+    trace.begin(0.0)
+    sent = [("client", REQUEST), ("server", RESPONSE + encode(Text("a"))), ("client", HELLO * 2)]
+    for time, (sender, data) in enumerate(sent):
+        trace.tap(1, sender, Segment(data, time, time + 1))
+    return trace
+
+
+LENGTHS = ("payload_length_ext_64", "payload_length_ext_16", "payload_length")
+
+
+@pytest.mark.parametrize(
+    "trace",
+    [
+        pieces(Trace(), 100_000),
+        pieces(Trace(), 999),
+        pieces(Trace(max_bytes=100_000), 999),
+        pieces(Trace(max_bytes=70_000), 70_000),
+        wire(),
+    ],
+    ids=["whole", "in pieces", "full", "too large", "wire"],
+)
+def test_wireshark_reads_the_same_frames(trace: Trace, tmp_path: Path) -> None:
+    read = []
+    for frame in values(trace, tmp_path / "trace.pcap"):
+        length = next(frame[name] for name in LENGTHS if name in frame)
+        read.append((frame["opcode"], frame["fin"], frame["mask"], int(length, 16)))
+    headers = [read_header(frame.wire) for frame in trace.frames]
+    assert read == [
+        (f"{header.opcode:X}", f"{header.fin:d}", f"{header.masking_key is not None:d}", header.length)
+        for header in headers
+        if header
+    ]
+
+
+@pytest.mark.parametrize(
+    "trace", [conversation(), pieces(Trace(), 999), wire()], ids=["whole", "in pieces", "wire"]
+)
+def test_wireshark_finds_nothing_wrong(trace: Trace, tmp_path: Path) -> None:
+    wrong = "tcp.analysis.flags or ip.checksum.status != 1 or tcp.checksum.status != 1"
+    assert wireshark(trace, tmp_path / "trace.pcap", wrong).findall("packet") == []
+
+
+def test_no_secret_is_in_a_capture(tmp_path: Path) -> None:
+    head = b"GET /?key=secret HTTP/1.1\r\nCookie: secret\r\n\r\n"
+    trace = Trace()
+    trace.record_head(1, "client", [(0.0, head)], len(head))
+    assert packets(trace, tmp_path / "trace.pcap")[3].data == head.replace(b"secret", b"******")

@@ -1,19 +1,23 @@
 """The one tap: what passed between client and server, kept as it passed (RFC 6455, sections 1.2 and 5).
 
 Chunks are recorded by reference while a conversation runs, and nothing else is done then. Frames,
-handshakes and tables are derived when somebody looks. Nothing here judges: broken frames are shown too.
+handshakes, tables and packets are derived when somebody looks. Nothing here judges: broken frames are
+shown too.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
+from functools import partial
 from html import escape
 from io import BytesIO
 from operator import itemgetter
+from struct import pack
 from threading import Lock
 from types import SimpleNamespace
 from typing import Any, Literal, NamedTuple, Protocol, Self
@@ -304,6 +308,17 @@ class Trace:
         if trace is None:
             raise ValueError(f"{os.fspath(path)}: an empty file is no trace")
         return trace
+
+    def to_pcap(self, path: str | os.PathLike[str]) -> None:
+        """Write the chunks for Wireshark, as packets of TCP between made-up addresses.
+
+        Session n goes from port 50000 + n of 198.51.100.1 to port 80 of 192.0.2.1. Bytes that are not kept
+        are missing there too, and with them the rest of a frame that begins in them. A session whose
+        handshake has gone is TCP to Wireshark.
+        """
+        with open(path, "wb") as file:
+            file.write(PCAP_HEADER)
+            file.writelines(_packets(self._snapshot()))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Trace):
@@ -827,6 +842,118 @@ def _head_line(head: _Head, zero: float) -> dict[str, Any]:
 def _event_line(event: Event, zero: float) -> dict[str, Any]:
     time, session, name, detail = event
     return {"time": float(time - zero), "session": session, "event": name, "detail": detail}
+
+
+# ── a trace as a capture ─────────────────────────────────────────────────────────────────────────────
+
+# Source: draft-ietf-opsawg-pcap. Times in microseconds; packets begin with IP (LINKTYPE_RAW).
+PCAP_HEADER = pack("<IHHIIII", 0xA1B2C3D4, 2, 4, 0, 0, 0xFFFF, 101)
+SYN, PSH, ACK = 0x02, 0x08, 0x10
+MAX_SEGMENT = 0xFFFF - 40
+
+
+class _Stream:
+    """One direction of a TCP connection, whose SYN has the sequence number 0."""
+
+    def __init__(self) -> None:
+        self.next = 1
+        self._start = _Start()
+        self._lost = False
+        self._acknowledged = 1
+        self._arriving: deque[tuple[float, int]] = deque()
+
+    def follow(self, start: _Start) -> None:
+        """Go on behind bytes that are not kept."""
+        self._start.follow(start)
+        self._lost = start.passed > 0 and bool(start.skip or start.head)
+        self.next += start.passed
+
+    def readable(self, data: bytes) -> bytes:
+        """Return a chunk without the end of a frame whose beginning is missing."""
+        ends = self._start.pass_over(data)
+        if not self._lost:
+            return data
+        self._lost = not ends
+        missing = ends[0] if ends else len(data)
+        self.next += missing
+        return data[missing:]
+
+    def arrives(self, received: float | None) -> None:
+        """Note when all that was sent so far arrives; None for never."""
+        self._arriving.append((math.inf if received is None else received, self.next))
+
+    def acknowledged(self, now: float) -> int:
+        """Return the number of the byte that the receiver waits for."""
+        while self._arriving and self._arriving[0][0] <= now:
+            self._acknowledged = self._arriving.popleft()[1]
+        return self._acknowledged
+
+
+def _packets(kept: _Kept) -> Iterator[bytes]:
+    """Yield the records of a capture; a connection opens just before its first bytes."""
+    streams: defaultdict[Direction, _Stream] = defaultdict(_Stream)
+    opened: set[int] = set()
+    for entry in _with_what_went(kept):
+        time, session, sender, data, segment = entry
+        stream = streams[session, sender]
+        if isinstance(segment, _Start):
+            stream.follow(segment)
+            continue
+        packet = partial(_packet, time - kept.zero, session)
+        if data and session not in opened:
+            opened.add(session)
+            yield packet("client", SYN, 0, 0)
+            yield packet("server", SYN | ACK, 0, 1)
+            yield packet("client", ACK, 1, 1)
+        data = stream.readable(data)
+        acknowledged = streams[session, "server" if sender == "client" else "client"].acknowledged(time)
+        for at in range(0, len(data), MAX_SEGMENT):
+            piece = data[at : at + MAX_SEGMENT]
+            yield packet(sender, PSH | ACK, stream.next, acknowledged, piece)
+            stream.next += len(piece)
+        stream.arrives(segment.received if segment else time)
+
+
+def _with_what_went(kept: _Kept) -> list[_Entry]:
+    """Return all entries in the order of time; of those that went, heads and lengths."""
+    heads = {head.entry[1:3]: head.entry for head in kept.heads}
+    went: list[_Entry] = []
+    for direction, start in kept.starts.items():
+        entry = heads.get(direction)
+        if entry is None or len(entry[3]) > start.passed:
+            entry = (kept.zero, *direction, b"", None)
+        behind = _Start(start.skip, start.head, start.message, start.passed - len(entry[3]))
+        went += [entry, (*entry[:3], b"", behind)]
+    return sorted([*went, *kept.entries], key=itemgetter(0))
+
+
+def _packet(
+    time: float, session: int, sender: Sender, flags: int, number: int, acknowledged: int, data: bytes = b""
+) -> bytes:
+    """Return the record of one packet: time, sizes, IPv4 (RFC 791), TCP (RFC 9293)."""
+    high, low = divmod(session, 10_000)
+    client, server = (bytes([198, 51, 100, 1 + high % 254]), 50_000 + low), (bytes([192, 0, 2, 1]), 80)
+    (source, from_port), (target, to_port) = (client, server) if sender == "client" else (server, client)
+    # windows in units of 16 KiB (RFC 7323, section 2.2), so that none looks full
+    options = b"\3\3\x0e\0" if flags & SYN else b""
+    numbers = (number % 2**32, acknowledged % 2**32)
+    begin = 5 + len(options) // 4 << 4
+    tcp = pack("!HHIIBBHHH", from_port, to_port, *numbers, begin, flags, 0xFFFF, 0, 0) + options + data
+    tcp = _with_checksum(tcp, 16, source + target + pack("!HH", 6, len(tcp)))
+    ip = pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(tcp), 0, 0x4000, 64, 6, 0, source, target)
+    packet = _with_checksum(ip, 10) + tcp
+    seconds, microseconds = divmod(round(max(0.0, time) * 1e6), 1_000_000)
+    return pack("<IIII", seconds, microseconds, len(packet), len(packet)) + packet
+
+
+def _with_checksum(packet: bytes, at: int, pseudo_header: bytes = b"") -> bytes:
+    """Return a packet with its checksum at byte `at`.
+
+    Source: RFC 1071; the ones' complement sum of the words is the remainder by 0xFFFF.
+    """
+    words = pseudo_header + packet + bytes(len(packet) % 2)
+    checksum = 0xFFFF - int.from_bytes(words) % 0xFFFF
+    return packet[:at] + checksum.to_bytes(2) + packet[at + 2 :]
 
 
 # ── a trace as a table ───────────────────────────────────────────────────────────────────────────────
