@@ -176,3 +176,9 @@ def converse(side: str, script: Callable[[Peer], Awaitable[Any]], handler: Handl
         return await script(peer)
 
     return simulate(scene)
+
+
+async def until(holds: Callable[[], object]) -> None:
+    """Wait on a real loop until something holds that wakes nobody."""
+    while not holds():  # noqa: ASYNC110
+        await asyncio.sleep(0.001)

@@ -1,0 +1,463 @@
+"""On loopback, with peers that nobody here wrote, and with a clock that nobody here moves."""
+
+import asyncio
+import errno
+import gc
+import logging
+import shutil
+import socket
+import ssl
+import subprocess
+import threading
+import time
+from contextlib import asynccontextmanager
+
+import pytest
+import websockets.asyncio.client
+import websockets.asyncio.server
+import websockets.sync.client
+import websockets.sync.server
+from helpers import UPGRADE, until
+from websockets.exceptions import ConnectionClosed
+
+from wslearn import (
+    Application,
+    Binary,
+    Channels,
+    CloseReason,
+    HandshakeError,
+    PingTimeout,
+    Text,
+    WebSockets,
+    bounded,
+    connect,
+    connect_raw,
+)
+
+MIB = 2**20
+MESSAGES = ["", "Hello", "ü" * 100, b"", bytes(range(256)), "a" * 65536, bytes(70_000)]
+
+
+def application(**options) -> Application:
+    app = Application()
+    app.install(WebSockets, **{"max_frame_size": 32 * MIB} | options)
+
+    @app.websocket("/")
+    async def echo(session):
+        async for frame in session.incoming:
+            await session.send(frame)
+
+    @app.websocket("/chat", protocol="chat")
+    async def chat(session):
+        await session.send(session.protocol)
+
+    @app.websocket("/close/{code}")
+    async def close(session):
+        await session.close(CloseReason(int(session.call.parameters["code"]), "bye"))
+
+    return app
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """A key and a certificate for localhost, and the contexts of both ends."""
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl here that could make a certificate")
+    folder = tmp_path_factory.mktemp("certificate")
+    key, cert = folder / "key.pem", folder / "cert.pem"
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2"
+    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    made = [*command.split(), "-keyout", str(key), "-out", str(cert), *names]
+    subprocess.run(made, check=True, capture_output=True)
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(cert, key)
+    return server, ssl.create_default_context(cafile=cert)
+
+
+# ── our server, their clients ────────────────────────────────────────────────────────────────────
+
+
+def test_clients_of_websockets_get_every_message_back():
+    async def main():
+        async with application().start() as server:
+            async with websockets.asyncio.client.connect(server.url(), proxy=None) as peer:
+                for message in MESSAGES:
+                    await peer.send(message)
+                    assert await peer.recv() == message
+            async with websockets.asyncio.client.connect(server.url(), proxy=None) as peer:
+                await peer.send(["a", "", "ü", "b"])
+                assert await peer.recv() == "aüb"
+                await (await peer.ping(b"hello"))
+                await peer.close(4000, "bye")
+            return [event.detail for event in server.trace.events if event.name == "closed"]
+
+    assert asyncio.run(main()) == ["CloseReason(1000, by='peer')", "CloseReason(4000, 'bye', by='peer')"]
+
+
+def test_synchronous_client_of_websockets_gets_every_message_back():
+    def talk(url: str) -> None:
+        with websockets.sync.client.connect(url, proxy=None) as peer:
+            for message in MESSAGES:
+                peer.send(message)
+                assert peer.recv(timeout=10) == message
+
+    async def main():
+        async with application().start() as server:
+            await asyncio.to_thread(talk, server.url())
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("peers", ["theirs", "ours"])
+def test_message_of_16_mib_goes_there_and_back(peers):
+    message = bytes(range(256)) * (16 * MIB // 256)
+
+    async def main():
+        async with application().start() as server:
+            if peers == "ours":
+                async with connect(server.url(), max_frame_size=None) as session:
+                    await session.send(message)
+                    assert await session.incoming.receive() == Binary(message)
+            else:
+                url, limit = server.url(), 32 * MIB
+                async with websockets.asyncio.client.connect(url, max_size=limit, proxy=None) as peer:
+                    await peer.send(message)
+                    assert await peer.recv() == message
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("code", [1000, 1001, 1011, 3000, 4999])
+def test_our_close_code_reaches_their_client(code):
+    async def main():
+        async with application().start() as server:
+            url = server.url(f"/close/{code}")
+            async with websockets.asyncio.client.connect(url, proxy=None) as peer:
+                with pytest.raises(ConnectionClosed):
+                    await peer.recv()
+                return peer.close_code, peer.close_reason
+
+    assert asyncio.run(main()) == (code, "bye")
+
+
+def test_subprotocol_is_agreed_with_their_client():
+    async def main():
+        async with application().start() as server:
+            url, offer = server.url("/chat"), ["other", "chat"]
+            async with websockets.asyncio.client.connect(url, subprotocols=offer, proxy=None) as peer:
+                return peer.subprotocol, await peer.recv()
+
+    assert asyncio.run(main()) == ("chat", "chat")
+
+
+@pytest.mark.parametrize("client", ["ours", "theirs"])
+def test_wss_works_with_our_server(certificate, client, caplog):
+    theirs, ours = certificate
+
+    async def main():
+        async with application().start(ssl=theirs) as server:
+            url = server.url().replace("127.0.0.1", "localhost")
+            assert url.startswith("wss://localhost:")
+            if client == "ours":
+                async with connect(url, ssl=ours, max_frame_size=None) as session:
+                    for message in MESSAGES:
+                        await session.send(message)
+                        assert (await session.incoming.receive()).data == _bytes(message)
+                    assert Text("Hello") in [traced.frame for traced in session.trace.frames]
+                    await session.send(bytes(4 * MIB))
+                    assert len((await session.incoming.receive()).data) == 4 * MIB
+                assert await session.close_reason == CloseReason(1000)
+            else:
+                async with websockets.asyncio.client.connect(url, ssl=ours, proxy=None) as peer:
+                    for message in MESSAGES:
+                        await peer.send(message)
+                        assert await peer.recv() == message
+
+    caplog.set_level(logging.WARNING)
+    asyncio.run(main())
+    assert caplog.messages == []
+
+
+def _bytes(message: str | bytes) -> bytes:
+    return message.encode() if isinstance(message, str) else message
+
+
+def test_wss_with_a_certificate_that_nobody_signed_is_an_error_and_not_tried_again(certificate):
+    async def main():
+        async with application().start(ssl=certificate[0]) as server:
+            with pytest.raises(ssl.SSLCertVerificationError):
+                async for _ in connect(server.url()):
+                    pass
+
+    asyncio.run(main())
+
+
+def test_tls_peer_that_says_nothing_after_both_closes_is_cut(certificate):
+    async def main():
+        async with application(close_timeout=0.2).start(ssl=certificate[0]) as server:
+            reader, writer = await asyncio.open_connection(
+                "localhost", server.port, ssl=certificate[1], ssl_shutdown_timeout=0.1
+            )
+            writer.write(UPGRADE)
+            await reader.readuntil(b"\r\n\r\n")
+            writer.transport.pause_reading()
+            writer.write(bytes.fromhex("8882 00000000 03e8"))
+            await asyncio.wait_for(_no_sessions(server), 5)
+            writer.transport.abort()
+
+    asyncio.run(main())
+
+
+async def _no_sessions(server) -> None:
+    await asyncio.gather(*(session._until_gone() for session in server.sessions))
+
+
+# ── our client, their servers ────────────────────────────────────────────────────────────────────
+
+
+async def their_echo(peer) -> None:
+    async for message in peer:
+        if message == "bye":
+            await peer.close(4000, "bye")
+        await peer.send(message)
+
+
+@asynccontextmanager
+async def their_server(**options):
+    server = websockets.asyncio.server.serve(their_echo, "127.0.0.1", 0, max_size=32 * MIB, **options)
+    async with server as listening:
+        yield f"ws://127.0.0.1:{listening.sockets[0].getsockname()[1]}/"
+
+
+def test_servers_of_websockets_give_every_message_back():
+    async def main():
+        async with their_server() as url, connect(url) as session:
+            for message in MESSAGES:
+                await session.send(message)
+                assert (await session.incoming.receive()).data == _bytes(message)
+            await session.send(Text("a", fin=False))
+            await session.send(Text("", fin=False))
+            await session.send(Text("b"))
+            assert await session.incoming.receive() == Text("ab")
+            await session.send("bye")
+            return await session.close_reason
+
+    reason = asyncio.run(main())
+    assert (reason, reason.by) == (CloseReason(4000, "bye"), "peer")
+
+
+def test_synchronous_server_of_websockets_gives_every_message_back():
+    def echo(peer) -> None:
+        for message in peer:
+            peer.send(message)
+
+    async def main(port: int) -> CloseReason:
+        async with connect(f"ws://127.0.0.1:{port}/") as session:
+            for message in MESSAGES:
+                await session.send(message)
+                assert (await session.incoming.receive()).data == _bytes(message)
+        return await session.close_reason
+
+    with websockets.sync.server.serve(echo, "127.0.0.1", 0) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        assert asyncio.run(main(server.socket.getsockname()[1])) == CloseReason(1000)
+        server.shutdown()
+
+
+@pytest.mark.parametrize("code", [1000, 1001, 3000, 4999])
+def test_our_close_code_reaches_their_server(code):
+    async def main():
+        codes = asyncio.get_running_loop().create_future()
+
+        async def listen(peer):
+            await peer.wait_closed()
+            codes.set_result((peer.close_code, peer.close_reason))
+
+        async with websockets.asyncio.server.serve(listen, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            session = await connect(f"ws://127.0.0.1:{port}/")
+            await session.close(CloseReason(code, "bye"))
+            return await codes
+
+    assert asyncio.run(main()) == (code, "bye")
+
+
+def test_their_keepalive_is_answered_and_ours_by_them():
+    async def main():
+        theirs = their_server(ping_interval=0.05, ping_timeout=5)
+        async with theirs as url, connect(url, ping_period=0.05) as session:
+            await until(lambda: len([t for t in session.trace.frames if t.kind == "Pong"]) >= 6)
+            assert 0 < session.latency < 5
+
+    asyncio.run(asyncio.wait_for(main(), 20))
+
+
+def test_their_refusal_is_a_handshake_error_with_its_body():
+    async def main():
+        async with their_server(origins=["https://a.example"]) as url:
+            with pytest.raises(HandshakeError) as told:
+                await connect(url, headers={"Origin": "https://b.example"})
+        return told.value
+
+    error = asyncio.run(main())
+    assert error.status == 403
+    assert b"b.example" in error.body
+
+
+# ── a loop that is blocked ───────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("pings", ["server", "client"])
+def test_loop_blocked_for_3_s_right_after_a_ping_kills_no_session(pings):
+    async def main():
+        both = {"ping_period": 0.05, "timeout": 1}
+        options = both if pings == "server" else {"ping_period": None}
+        async with (
+            application(**options).start() as server,
+            connect(server.url(), **(both if pings == "client" else {})) as session,
+        ):
+            pinger = session if pings == "client" else server.sessions[0]
+            await until(lambda: pinger._heartbeat._payload)
+            block(3)
+            await asyncio.sleep(1.5)
+            await session.send("still here")
+            assert await session.incoming.receive() == Text("still here")
+
+    asyncio.run(main())
+
+
+def block(seconds: float) -> None:
+    """Do what a notebook's cell does that computes."""
+    time.sleep(seconds)
+
+
+def test_peer_that_is_silent_is_found_dead_on_real_time():
+    async def main():
+        async with application(ping_period=0.05, timeout=0.1).start() as server:
+            session = await connect_raw(server.url())
+            (watched,) = server.sessions
+            reason = await watched.close_reason
+            with pytest.raises(PingTimeout):
+                await watched.incoming.receive()
+            session.cancel()
+            return reason
+
+    assert asyncio.run(main()) == CloseReason(1011, "Ping timeout")
+
+
+# ── backpressure ─────────────────────────────────────────────────────────────────────────────────
+
+
+def test_peer_that_never_reads_suspends_send_and_memory_stays_bounded():
+    async def main():
+        app = Application()
+        app.install(WebSockets, channels=Channels(outgoing=bounded(4)), ping_period=None, close_timeout=0.2)
+        sizes = []
+
+        @app.websocket("/")
+        async def shout(session):
+            while True:
+                await session.send(bytes(10_000))
+                sizes.append(session._transport.get_write_buffer_size())
+                assert len(session.outgoing) <= 4
+
+        async with app.start() as server:
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1000)
+            writer.write(UPGRADE)
+            await until(lambda: server.sessions)
+            await until(lambda: server.sessions[0].outgoing._suspended)
+            assert max(sizes) <= 64 * 1024 + 10_004
+            assert reader
+            writer.transport.abort()
+
+    asyncio.run(asyncio.wait_for(main(), 20))
+
+
+# ── servers in a notebook ────────────────────────────────────────────────────────────────────────
+
+
+def test_port_in_use_is_one_line_that_says_what_to_do():
+    async def main():
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            with pytest.raises(
+                OSError, match=f"port {port} of 127.0.0.1 is in use: stop its server,"
+            ) as told:
+                await application().start(port=port)
+            return told.value.errno
+
+    assert asyncio.run(main()) == errno.EADDRINUSE
+
+
+def test_cell_run_twice_leaves_no_second_server_behind():
+    cell = "app = application()\nserver = await app.start()\nport = server.port"
+
+    async def main():
+        names, ports = {"application": application}, []
+        for _ in range(3):
+            await run_cell(cell, names)
+            ports.append(names["port"])
+        await asyncio.sleep(0.05)
+        gc.collect()
+        answers = [await _answers(port) for port in ports]
+        await names["server"].stop()
+        return answers
+
+    assert asyncio.run(main()) == [False, False, True]
+
+
+async def run_cell(source: str, names: dict) -> None:
+    """Run a notebook's cell: its last names replace the former ones."""
+    exec(
+        "async def cell():\n" + "\n".join(f" {line}" for line in source.splitlines()) + "\n return locals()",
+        names,
+    )
+    names.update(await names.pop("cell")())
+
+
+async def _answers(port: int) -> bool:
+    try:
+        async with connect(f"ws://127.0.0.1:{port}/"):
+            return True
+    except ConnectionRefusedError:
+        return False
+
+
+def test_cell_that_starts_the_same_application_twice_on_a_fixed_port_stops_the_first(free_port):
+    async def main():
+        app = application()
+        for _ in range(2):
+            server = await app.start(port=free_port)
+            async with connect(server.url()) as session:
+                await session.send("hi")
+                assert await session.incoming.receive() == Text("hi")
+        await server.stop()
+
+    asyncio.run(main())
+
+
+def test_server_that_is_gone_is_named():
+    async def main():
+        server = await application().start()
+        url, port = server.url(), server.port
+        await server.stop()
+        message = f"nothing listens at 127.0.0.1 port {port}: is the server stopped"
+        with pytest.raises(ConnectionRefusedError, match=message):
+            await connect(url)
+        with pytest.raises(ConnectionRefusedError, match=f"nothing listens at localhost port {port}: "):
+            await connect(f"ws://localhost:{port}/")
+
+    asyncio.run(main())
+
+
+def test_loop_that_ends_with_open_sessions_logs_nothing(caplog):
+    async def main():
+        server = await application().start()
+        session = await connect(server.url())
+        await session.send("hi")
+        await session.incoming.receive()
+
+    caplog.set_level(logging.WARNING)
+    asyncio.run(main())
+    gc.collect()
+    assert caplog.messages == []
