@@ -29,11 +29,13 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from wslearn import Application, Session, WebSockets
 from wslearn.codec import encode
-from wslearn.frames import Text
+from wslearn.frames import Close, CloseReason, Text
 
+KEY = b"\x37\xfa\x21\x3d"
 TEXT = Text(b"0123456789abcdef" * 4)
-QUESTION = encode(TEXT, masking_key=b"\x37\xfa\x21\x3d")
+QUESTION = encode(TEXT, masking_key=KEY)
 ANSWER = encode(TEXT)
+CLOSE = encode(Close(CloseReason(1000)), masking_key=KEY)
 REQUEST = (
     b"GET /echo HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
@@ -76,47 +78,57 @@ def answer_with_cpu_time() -> None:
 
 
 class Server:
-    """A server in its own process, and clients that are connected to it."""
+    """A server in its own process."""
 
-    def __init__(self, name: str, connections: int) -> None:
+    def __init__(self, name: str) -> None:
         self.process = subprocess.Popen(
             [sys.executable, __file__, "--serve", name],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
-        port = int(self.process.stdout.readline())
-        self.clients = [connected(port) for _ in range(connections)]
+        self.port = int(self.process.stdout.readline())
 
     def cpu_seconds(self) -> float:
         self.process.stdin.write("\n")
         self.process.stdin.flush()
         return float(self.process.stdout.readline())
 
-    def load(self, seconds: float) -> tuple[float, float]:
+    def load(self, connections: int, seconds: float) -> tuple[float, float]:
         """Return CPU microseconds and thousands of instructions for one echo."""
-        self.echo(seconds / 5)
+        # New ones for each sample: they are gone before a server sends its first ping.
+        clients = [connected(self.port) for _ in range(connections)]
+        echoes_in(seconds / 5, clients)
         instructions, before = Instructions(self.process.pid), self.cpu_seconds()
-        echoes = self.echo(seconds)
+        echoes = echoes_in(seconds, clients)
         used, counted = self.cpu_seconds() - before, instructions.read()
+        for client in clients:
+            say_good_bye(client)
         return 1e6 * used / echoes, counted / echoes / 1000
-
-    def echo(self, seconds: float) -> int:
-        """Send and read for a while; return the number of echoes."""
-        echoes, end = 0, time.perf_counter() + seconds
-        while time.perf_counter() < end:
-            for client in self.clients:
-                client.sendall(QUESTION)
-            for client in self.clients:
-                assert client.recv(len(ANSWER), socket.MSG_WAITALL) == ANSWER
-            echoes += len(self.clients)
-        return echoes
 
     def stop(self) -> None:
         self.process.stdin.close()
         self.process.wait()
-        for client in self.clients:
-            client.close()
+
+
+def echoes_in(seconds: float, clients: list[socket.socket]) -> int:
+    """Send and read for a while; return the number of echoes."""
+    echoes, end = 0, time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        for client in clients:
+            client.sendall(QUESTION)
+        for client in clients:
+            assert client.recv(len(ANSWER), socket.MSG_WAITALL) == ANSWER
+        echoes += len(clients)
+    return echoes
+
+
+def say_good_bye(client: socket.socket) -> None:
+    """Close as the protocol wants it, so that no server logs an error into the next sample."""
+    client.sendall(CLOSE)
+    while client.recv(4096):
+        pass
+    client.close()
 
 
 def connected(port: int) -> socket.socket:
@@ -157,7 +169,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--connections", type=int, default=10)
-    parser.add_argument("--seconds", type=float, default=1)
+    parser.add_argument("--seconds", type=float, default=1, help="of a sample, at most 10")
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--serve", choices=SERVERS, help=argparse.SUPPRESS)
     choices = parser.parse_args()
@@ -165,11 +177,11 @@ def main() -> None:
         threading.Thread(target=answer_with_cpu_time, daemon=True).start()
         asyncio.run(SERVERS[choices.serve]())
         return
-    servers = {name: Server(name, choices.connections) for name in SERVERS}
+    servers = {name: Server(name) for name in SERVERS}
     runs: dict[str, list[tuple[float, float]]] = {name: [] for name in SERVERS}
     for repeat in range(choices.repeats):
         for name in list(servers)[:: 1 if repeat % 2 else -1]:
-            runs[name].append(servers[name].load(choices.seconds))
+            runs[name].append(servers[name].load(choices.connections, choices.seconds))
     for server in servers.values():
         server.stop()
     print(f"{choices.connections} connections, {choices.repeats} x {choices.seconds:g} s: median (range)")
