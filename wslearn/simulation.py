@@ -205,6 +205,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
             self._callbacks = 0
             with suppress(Stalled):
                 self.run_until_complete(self.shutdown_asyncgens())
+                # The last reference to a server may have gone, which begins to stop it.
+                while self._tasks:
+                    self.run_until_complete(asyncio.wait(self._cancelled_tasks()))
         finally:
             for task in self._tasks:
                 task._log_destroy_pending = False  # type: ignore[attr-defined]
