@@ -193,7 +193,7 @@ def test_masking_switched_on_ends_the_session_and_the_trace_shows_why(page):
     panel.get_by_label("masking").check()
     expect(panel.locator(".said")).to_have_text("on")
     frames = shown(page, "frame-inspector", 2).get_by_role("option")
-    expect(frames.filter(has_text="1002").first).to_contain_text("client → server")
+    expect(frames.filter(has_text="Close").first).to_contain_text("client → server")
 
 
 def test_byte_of_a_strip_opens_to_its_bits(page):
