@@ -88,10 +88,21 @@ class Incoming(Generic[T]):
     is called when an item has been taken, `on_end` when somebody asked and got the end.
     """
 
-    __slots__ = ("__weakref__", "_end", "_items", "_waiting", "capacity", "in_hand", "on_end", "on_room")
+    __slots__ = (
+        "__weakref__",
+        "_end",
+        "_items",
+        "_waiting",
+        "capacity",
+        "full",
+        "in_hand",
+        "on_end",
+        "on_room",
+    )
 
     def __init__(self, capacity: float) -> None:
         self.capacity = capacity
+        self.full = False
         self.in_hand: asyncio.Task[Any] | None = None
         self.on_room: Callable[[], None] | None = None
         self.on_end: Callable[[], None] | None = None
@@ -148,10 +159,6 @@ class Incoming(Generic[T]):
         return f"<incoming: {len(self)} of {_shown(self.capacity)}{state}>"
 
     @property
-    def full(self) -> bool:
-        return len(self._items) >= self.capacity
-
-    @property
     def idle(self) -> bool:
         """Whether no item waits and none is in anybody's hands."""
         return not self._items and (self.in_hand is None or self.in_hand.done())
@@ -160,9 +167,10 @@ class Incoming(Generic[T]):
         """Add an item if there is room for it; what comes behind the end is nobody's."""
         if self._end is not None:
             return True
-        if len(self._items) >= self.capacity:
+        if self.full:
             return False
         self._items.append(item)
+        self.full = len(self._items) >= self.capacity
         if self._waiting:
             self._wake()
         return True
@@ -170,6 +178,7 @@ class Incoming(Generic[T]):
     def drop_oldest(self) -> None:
         """Make room for one item."""
         self._items.popleft()
+        self.full = False
 
     def end(self, error: Exception) -> None:
         """Set the last item, once."""
@@ -181,6 +190,7 @@ class Incoming(Generic[T]):
 
     def _take(self) -> T:
         item = self._items.popleft()
+        self.full = False
         self.in_hand = asyncio.current_task()
         if self.on_room is not None:
             self.on_room()

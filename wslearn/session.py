@@ -72,8 +72,8 @@ DECIDED = {
 
 HIGH_WATER = 64 * 1024
 """Bytes that the transport holds before messages wait in `outgoing`."""
-READ_SIZE = 64 * 1024
-"""Bytes that are read at once."""
+READ_SIZE = 256 * 1024
+"""Bytes that are read at once at most, as asyncio itself does."""
 LATE = 0.05
 """Seconds after which a timer that fires shows that our own loop was blocked."""
 QUIET_TURNS = 10
@@ -214,7 +214,11 @@ class Outgoing:
         """Wait in line until the message has moved up; it becomes bytes in its turn."""
         turn = asyncio.get_running_loop().create_future()
         self._suspended.append((message, turn))
-        await turn
+        try:
+            await turn
+        except asyncio.CancelledError:
+            self._suspended = [waiting for waiting in self._suspended if waiting[1] is not turn]
+            raise
 
     def take(self) -> bytes:
         """Take the oldest; the first sender that waits moves up."""
@@ -931,6 +935,8 @@ class Session(RawSession):
 
     def _received(self, frame: Frame) -> None:
         match frame:
+            case Text() | Binary() if frame.fin and self._opening is None:
+                self._deliver(frame)
             case Text() | Binary():
                 self._join(frame)
             case Ping():
@@ -942,9 +948,6 @@ class Session(RawSession):
 
     def _join(self, frame: Frame) -> None:
         """Deliver a message when its last fragment is here."""
-        if frame.fin and self._opening is None:
-            self._deliver(frame)
-            return
         if self._opening is None:
             self._opening, self._pieces = frame, Pieces()
         assert self._pieces is not None
