@@ -1228,6 +1228,33 @@ def test_try_send_and_try_receive_never_wait():
     simulate(scene)
 
 
+def test_senders_that_give_up_while_they_wait_leave_nothing_behind():
+    async def send(session):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(1):
+                await fill(session)
+        for _ in range(100):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.01):
+                    await session.send("x")
+        assert session.outgoing._suspended == []
+
+    async def script(peer):
+        never_reads(peer)
+        await peer.handler
+
+    converse("server", script, send, channels=Channels(outgoing=bounded(1)))
+
+
+def test_reader_keeps_no_chunk_that_is_used_up():
+    async def script(peer):
+        peer.say("82 " + bytes(100_000).hex())
+        await peer.hear()
+        assert peer.session._reader._buffer == b""
+
+    converse("server", script)
+
+
 def test_flush_returns_when_all_that_was_sent_before_is_with_the_transport():
     order = []
 
@@ -1659,6 +1686,36 @@ def test_raw_session_sees_the_peers_close_after_its_own(side):
 
     converse_raw(side, script, send)
     assert seen == [Text("a"), Close(CloseReason(1000))]
+
+
+def test_raw_server_sends_fin_as_soon_as_both_closes_have_passed():
+    async def answer(session):
+        await session.incoming.receive()
+        await session.send(Close(BYE))
+        await asyncio.sleep(5)
+
+    async def script(peer):
+        peer.say("88 03e8")
+        assert [await peer.hear(), await peer.hear()] == [BYE_FRAME, "FIN"]
+        assert now() == 0
+        peer.hang_up()
+        assert await peer.session.close_reason == CloseReason(1000)
+
+    converse_raw("server", script, answer)
+
+
+def test_raw_session_may_answer_a_close_behind_which_the_peer_has_sent_fin():
+    async def answer(session):
+        await session.incoming.receive()
+        await asyncio.sleep(1)
+        await session.send(Close(BYE))
+
+    async def script(peer):
+        peer.say("88 03e8")
+        peer.end()
+        assert await peer.hear_all() == [BYE_FRAME]
+
+    converse_raw("server", script, answer)
 
 
 @both_sides

@@ -218,6 +218,95 @@ class Incoming(Generic[T]):
             self._wake()
 
 
+class Outgoing(Generic[T]):
+    """What waits to be sent while the peer, or the network, takes no more.
+
+    Args:
+        send: sends an item, and waits if it has to.
+        try_send: sends an item if that needs no waiting; tells whether it did.
+        encode: returns the bytes of an item whose turn has come, or raises.
+    """
+
+    __slots__ = ("_encode", "_send", "_suspended", "_try_send", "_wires", "capacity", "taken")
+
+    def __init__(
+        self,
+        capacity: float,
+        send: Callable[[T], Coroutine[Any, Any, None]],
+        try_send: Callable[[T], bool],
+        encode: Callable[[T], bytes],
+    ) -> None:
+        self.capacity = capacity
+        self.taken = 0
+        self._send = send
+        self._try_send = try_send
+        self._encode = encode
+        self._wires: deque[bytes] = deque()
+        self._suspended: list[tuple[T, asyncio.Future[None]]] = []
+
+    async def send(self, frame: T) -> None:
+        """Send a frame, as `session.send` does."""
+        await self._send(frame)
+
+    def try_send(self, frame: T) -> bool:
+        """Send a frame if that needs no waiting; tell whether it was taken."""
+        return self._try_send(frame)
+
+    def __len__(self) -> int:
+        return len(self._wires)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __repr__(self) -> str:
+        return f"<outgoing: {len(self)} of {_shown(self.capacity)}>"
+
+    @property
+    def full(self) -> bool:
+        return len(self._wires) >= self.capacity
+
+    def put(self, item: T) -> None:
+        """Add an item; who puts looks at `full` first."""
+        self._wires.append(self._encode(item))
+
+    async def wait(self, item: T) -> None:
+        """Stand in line until there is room for the item."""
+        turn = asyncio.get_running_loop().create_future()
+        self._suspended.append((item, turn))
+        try:
+            await turn
+        except asyncio.CancelledError:
+            self._suspended = [waiting for waiting in self._suspended if waiting[1] is not turn]
+            raise
+
+    def take(self) -> bytes:
+        """Take the oldest; the first that stands in line moves up."""
+        wire = self._wires.popleft()
+        self.taken += 1
+        while self._suspended and not self.full:
+            self._move_up(*self._suspended.pop(0))
+        return wire
+
+    def _move_up(self, item: T, turn: asyncio.Future[None]) -> None:
+        if turn.done():
+            return
+        try:
+            self.put(item)
+        except (TypeError, ValueError) as error:
+            turn.set_exception(error)
+        else:
+            turn.set_result(None)
+
+    def drop(self, error: Exception) -> None:
+        """Forget what waits; who stands in line gets the error."""
+        self.taken += len(self._wires)
+        self._wires.clear()
+        suspended, self._suspended = self._suspended, []
+        for _, turn in suspended:
+            if not turn.done():
+                turn.set_exception(error)
+
+
 class SharedFlow(Generic[T]):
     """One flow of items to many collectors, each with a queue of its own.
 

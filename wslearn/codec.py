@@ -279,6 +279,7 @@ class FrameReader:
             return self._arrive()
         buffer, at = self._buffer, self._at
         if len(buffer) < at + 2:
+            self._forget_what_is_read()
             return None
         first, second = buffer[at], buffer[at + 1]
         kind = _WHOLE.get(first) if self._open is None else None
@@ -303,6 +304,10 @@ class FrameReader:
         if kind is Binary or (kind is Text and payload.isascii()):
             return decode(first, payload, kind)
         return self._whole_frame(first, payload)
+
+    def _forget_what_is_read(self) -> None:
+        if self._at == len(self._buffer):
+            self._buffer, self._at = b"", 0
 
     def _check_start(self, first: int, second: int) -> None:
         """Judge the first two bytes."""
@@ -413,6 +418,7 @@ class FrameReader:
         elif first & OPCODE < Close.kind and self._text:
             self._text.feed(piece, done and first & FIN != 0)
         if not done:
+            self._forget_what_is_read()
             return None
         self._pieces = None
         if first & OPCODE >= Close.kind:

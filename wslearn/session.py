@@ -17,7 +17,6 @@ import asyncio
 import logging
 import secrets
 import threading
-from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -25,7 +24,7 @@ from typing import Any, Literal, TypeVar, cast
 
 from websockets.datastructures import Headers
 
-from wslearn.channels import CLOSE, Incoming
+from wslearn.channels import CLOSE, Incoming, Outgoing
 from wslearn.codec import FIN, RSV, FrameReader, Pieces, check_close, encode, first_byte, wrap
 from wslearn.converters import Converter
 from wslearn.errors import (
@@ -177,77 +176,6 @@ class CloseReasonAwaitable:
         return f"<close_reason: {known}>"
 
 
-class Outgoing:
-    """What waits to be sent while the peer, or the network, takes no more."""
-
-    __slots__ = ("_session", "_suspended", "capacity", "taken", "wires")
-
-    def __init__(self, session: RawSession, capacity: float) -> None:
-        self._session = session
-        self.capacity = capacity
-        self.taken = 0
-        self.wires: deque[bytes] = deque()
-        self._suspended: list[tuple[Message, asyncio.Future[None]]] = []
-
-    async def send(self, frame: Message) -> None:
-        """Send a frame, as `session.send` does."""
-        await self._session.send(frame)
-
-    def try_send(self, frame: Message) -> bool:
-        """Send a frame if that needs no waiting; tell whether it was taken."""
-        return self._session._try_send(frame)
-
-    def __len__(self) -> int:
-        return len(self.wires)
-
-    def __bool__(self) -> bool:
-        return True
-
-    def __repr__(self) -> str:
-        return f"<outgoing: {len(self)} of {self.capacity}>"
-
-    @property
-    def full(self) -> bool:
-        return len(self.wires) >= self.capacity
-
-    async def room(self, message: Message) -> None:
-        """Wait in line until the message has moved up; it becomes bytes in its turn."""
-        turn = asyncio.get_running_loop().create_future()
-        self._suspended.append((message, turn))
-        try:
-            await turn
-        except asyncio.CancelledError:
-            self._suspended = [waiting for waiting in self._suspended if waiting[1] is not turn]
-            raise
-
-    def take(self) -> bytes:
-        """Take the oldest; the first sender that waits moves up."""
-        wire = self.wires.popleft()
-        self.taken += 1
-        while self._suspended and not self.full:
-            message, turn = self._suspended.pop(0)
-            if not turn.done():
-                self._move_up(message, turn)
-        return wire
-
-    def _move_up(self, message: Message, turn: asyncio.Future[None]) -> None:
-        try:
-            self.wires.append(self._session._encode(message))
-        except (TypeError, ValueError) as error:
-            turn.set_exception(error)
-        else:
-            turn.set_result(None)
-
-    def drop(self, error: Exception) -> None:
-        """Forget what waits; suspended senders get the error."""
-        self.taken += len(self.wires)
-        self.wires.clear()
-        suspended, self._suspended = self._suspended, []
-        for _, turn in suspended:
-            if not turn.done():
-                turn.set_exception(error)
-
-
 class RawSession(asyncio.BufferedProtocol):
     """A session that shows every frame and does nothing by itself: no pings, no pongs, no Close echo.
 
@@ -274,7 +202,9 @@ class RawSession(asyncio.BufferedProtocol):
         self.trace = trace
         self.number = number
         self.incoming: Incoming[Frame] = Incoming(options.channels.incoming.capacity)
-        self.outgoing = Outgoing(self, options.channels.outgoing.capacity)
+        self.outgoing: Outgoing[Message] = Outgoing(
+            options.channels.outgoing.capacity, self.send, self._try_send, self._encode
+        )
         self._options = options
         self._own: dict[str, tuple[int, Any]] = {}
         self._loop = asyncio.get_running_loop()
@@ -416,11 +346,11 @@ class RawSession(asyncio.BufferedProtocol):
 
     async def _send_later(self, message: Message) -> None:
         if not self.outgoing.full:
-            self.outgoing.wires.append(self._encode(message))
+            self.outgoing.put(message)
         elif self._options.channels.outgoing.on_overflow is CLOSE:
             raise self._overflow("outgoing", self.outgoing.capacity)
         else:
-            await self.outgoing.room(message)
+            await self.outgoing.wait(message)
 
     async def _send_control(self, frame: ControlFrame) -> None:
         """Send a Ping or Pong before the messages that wait, a Close behind them."""
@@ -444,7 +374,7 @@ class RawSession(asyncio.BufferedProtocol):
         elif isinstance(message, ControlFrame):
             self._write(encode(message, self._key()))
         elif self._paused:
-            self.outgoing.wires.append(self._encode(message))
+            self.outgoing.put(message)
         else:
             self._write(self._encode(message))
         return True
@@ -455,7 +385,7 @@ class RawSession(asyncio.BufferedProtocol):
     def _drain(self) -> None:
         """Write what waits until the transport has enough again: control frames, messages, our Close."""
         self._drain_controls()
-        while self.outgoing.wires and not self._paused:
+        while len(self.outgoing) and not self._paused:
             self._write(self.outgoing.take())
         self._finish_writing()
         self._wake()
@@ -521,10 +451,7 @@ class RawSession(asyncio.BufferedProtocol):
     def _received(self, frame: Frame) -> None:
         self._deliver(frame)
         if isinstance(frame, Close):
-            self._deaf = self._close_received = True
-            self._reason = self._reason or _said(frame, "peer")
-            self._complete("peer")
-            self.incoming.end(self._tell(ChannelClosed(self._reason)))
+            self._peer_closed(frame)
 
     def _deliver(self, frame: Frame) -> None:
         if not self.incoming.put(frame) and not self._discards:
@@ -607,8 +534,7 @@ class RawSession(asyncio.BufferedProtocol):
         """Note that who has the newest message in hand waits for nothing but the end."""
         if task is not None and task is self.incoming.in_hand:
             self.incoming.in_hand = None
-            if self.incoming.idle:
-                self._release()
+            self._holder_ended(task)
 
     def _release(self) -> None:
         """Write the Close that waited until the handler came to the end."""
@@ -618,7 +544,7 @@ class RawSession(asyncio.BufferedProtocol):
 
     def _finish_writing(self) -> None:
         """Write our Close, or end TCP, when nothing else waits any more."""
-        if self.outgoing.wires or self._over:
+        if len(self.outgoing) or self._over:
             return
         if self._farewell is not None and not self._held and not self._close_sent:
             self._write_close(self._farewell)
@@ -652,6 +578,20 @@ class RawSession(asyncio.BufferedProtocol):
         self.trace.event(self._loop.time(), self.number, "closed", repr(self._reason))
 
     # ── the end: what others do ──────────────────────────────────────────────────────────────────
+
+    def _peer_closed(self, close: Close) -> None:
+        self._deaf = self._close_received = True
+        self._reason = self._reason or _said(close, "peer")
+        held = self._end_incoming(ChannelClosed(self._reason))
+        if not self._close_sent:
+            self._answer_close(close, held)
+            return
+        self._complete("peer")
+        self._end_tcp()
+
+    def _answer_close(self, close: Close, held: bool) -> None:
+        """Leave the answer to the handler of a raw session; the first Close is the reason."""
+        self._complete("peer")
 
     def _fail(self, error: ProtocolViolation | FrameTooBig) -> None:
         """Answer what the peer did wrong, behind the messages that came before it."""
@@ -754,7 +694,8 @@ class RawSession(asyncio.BufferedProtocol):
         try:
             await handler(self)
         except asyncio.CancelledError as error:
-            self._say(failure(error))
+            task = asyncio.current_task()
+            self._say(Close(GOING_AWAY) if task and task.cancelling() else failure(error))
             raise
         except Exception as error:
             self._failed(error, f"the handler of {self.call.path}")
@@ -970,15 +911,8 @@ class Session(RawSession):
         else:
             self._write(pong)
 
-    def _peer_closed(self, close: Close) -> None:
-        self._deaf = self._close_received = True
-        self._reason = self._reason or _said(close, "peer")
-        held = self._end_incoming(ChannelClosed(self._reason))
-        if self._close_sent:
-            self._complete("peer")
-            self._end_tcp()
-        else:
-            self._say(Close(close.data), Weight.COURSE, held=held)
+    def _answer_close(self, close: Close, held: bool) -> None:
+        self._say(Close(close.data), Weight.COURSE, held=held)
 
     # ── closing ──────────────────────────────────────────────────────────────────────────────────
 
