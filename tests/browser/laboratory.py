@@ -19,6 +19,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import nbformat
+from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser, Locator, Page, Playwright, sync_playwright
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent.parent / "notebooks"
@@ -54,6 +56,11 @@ KERNEL_IS_IDLE = """() => {
     const kernel = window.jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel;
     return kernel?.connectionStatus === 'connected' && kernel.status === 'idle';
 }"""
+# A part of a page belongs to no landmark and needs no heading of the page's order.
+AXE = """view => axe.run(view, {resultTypes: ["violations"], rules: {region: {enabled: false}}})
+    .then(found => found.violations.flatMap(rule => rule.nodes.map(node =>
+        `${rule.id}: ${node.html.slice(0, 200)}: ${node.failureSummary}`)))"""
+KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 PROMPTS = ".jp-NotebookPanel .jp-CodeCell .jp-InputPrompt"
 SCROLLER = ".jp-NotebookPanel .jp-WindowedPanel-outer"
 # Below the last cell Lab leaves an empty page, so that one can scroll on.
@@ -180,6 +187,13 @@ def open_lesson(page: Page, laboratory: Laboratory, name: str) -> None:
     page.wait_for_function(KERNEL_IS_IDLE, timeout=START_TIMEOUT * 1000)
 
 
+def write_notebook(laboratory: Laboratory, name: str, cells: list[str]) -> None:
+    """Write a notebook of code cells beside the lessons."""
+    code = [nbformat.v4.new_code_cell(source) for source in cells]
+    notebook = nbformat.v4.new_notebook(cells=code, metadata={"kernelspec": KERNEL})
+    nbformat.write(notebook, laboratory.folder / name)
+
+
 def choose(page: Page, menu: str, item: str) -> None:
     """Click an item of the menu bar, as a person does."""
     page.locator(".lm-MenuBar-itemLabel", has_text=menu).first.click()
@@ -218,6 +232,13 @@ def errors(page: Page) -> list[str]:
         '.jp-NotebookPanel .jp-OutputArea-output[data-mime-type="application/vnd.jupyter.stderr"]'
     )
     return red.all_text_contents()
+
+
+def barriers(view: Locator) -> list[str]:
+    """Return what axe finds in a view that keeps somebody out, a line each."""
+    view.page.evaluate(f"() => {{ if (!window.axe) {{ {AXE_SCRIPT} }} }}")
+    found: list[str] = view.evaluate(AXE)
+    return found
 
 
 def change_theme(page: Page, theme: str) -> None:

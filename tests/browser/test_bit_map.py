@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from laboratory import change_theme, errors, open_lesson, run_lesson
+from laboratory import barriers, change_theme, errors, open_lesson, run_lesson
 from playwright.sync_api import expect
 
 TAB_STOPS = "map => [...map.querySelectorAll('*')].filter(node => node.tabIndex >= 0).length"
@@ -126,4 +126,5 @@ def test_map_is_whole_in_both_themes_and_widths(lesson, bit_map, pictures, theme
     bit_map.scroll_into_view_if_needed()
     bit_map.screenshot(path=pictures / f"bit-map-{theme}-{width}.png")
     assert bit_map.evaluate(OVERFLOW) == 0
+    assert barriers(bit_map) == []
     expect(bit(bit_map, 87)).to_be_visible()

@@ -1,8 +1,15 @@
 """Each view in a real JupyterLab: what mouse and keyboard do, and that Lab takes no key from it."""
 
-import nbformat
 import pytest
-from laboratory import change_theme, errors, give_the_lesson_the_whole_width, open_lesson, run_lesson
+from laboratory import (
+    barriers,
+    change_theme,
+    errors,
+    give_the_lesson_the_whole_width,
+    open_lesson,
+    run_lesson,
+    write_notebook,
+)
 from playwright.sync_api import expect
 
 CELLS = [
@@ -25,16 +32,13 @@ CELLS = [
     "ByteStrip({'client → server': b'\\x81\\x00', 'server → client': b'Hello'})",
     "flipped = Bits(0x81)\nflipped",
 ]
-KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 ACTIVE = "() => document.activeElement.getAttribute('aria-label')"
 STOPS = "view => view.querySelectorAll('[tabindex=\"0\"]').length"
 
 
 @pytest.fixture(scope="module")
 def page(browser, laboratory):
-    cells = [nbformat.v4.new_code_cell(source) for source in CELLS]
-    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": KERNEL})
-    nbformat.write(notebook, laboratory.folder / "views.ipynb")
+    write_notebook(laboratory, "views.ipynb", CELLS)
     page = browser.new_page(viewport={"width": 1300, "height": 1000})
     page.errors = []
     page.on("pageerror", lambda error: page.errors.append(str(error)))
@@ -213,6 +217,13 @@ def test_flipped_bits_make_another_byte(page):
     page.keyboard.press("Enter")
     expect(bits.locator(".results")).to_contain_text("decimal 65 = 64 + 1")
     expect(bits.locator(".results")).to_contain_text("character A")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_no_view_keeps_anybody_out(page, theme):
+    change_theme(page, theme)
+    for name in ("frame-inspector", "options-panel", "ping-plot", "byte-strip", "bits"):
+        assert barriers(shown(page, name)) == []
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
