@@ -15,5 +15,6 @@ from wslearn.lab.exercises import exercise
 from wslearn.lab.frame_inspector import FrameInspector
 from wslearn.lab.options_panel import OptionsPanel
 from wslearn.lab.ping_plot import PingPlot
+from wslearn.lab.predictions import predict
 
-__all__ = ["BitMap", "Bits", "ByteStrip", "FrameInspector", "OptionsPanel", "PingPlot", "exercise"]
+__all__ = ["BitMap", "Bits", "ByteStrip", "FrameInspector", "OptionsPanel", "PingPlot", "exercise", "predict"]

@@ -193,9 +193,14 @@ class Card:
 @cache
 def exercises() -> dict[str, Exercise]:
     """Return all exercises by number."""
+    return {each.number: each for each in from_lessons("EXERCISES")}
+
+
+def from_lessons(name: str) -> Iterator[Any]:
+    """Yield what all lessons list under a name, in their order."""
     lessons = sorted(m.name for m in iter_modules(wslearn.lab.__path__) if m.name.startswith("lesson_"))
-    found = [each for name in lessons for each in import_module(f"wslearn.lab.{name}").EXERCISES]
-    return {each.number: each for each in found}
+    for lesson in lessons:
+        yield from getattr(import_module(f"wslearn.lab.{lesson}"), name, ())
 
 
 def exercise(number: str) -> Exercise:

@@ -24,6 +24,7 @@ from wslearn.lab.exercises import (
     not_yet,
     right,
 )
+from wslearn.lab.predictions import Prediction
 
 PATIENCE = 10
 """Seconds that a judge waits, of virtual time."""
@@ -148,6 +149,23 @@ async def _listen(answer: Callable[[Session], Awaitable[object]]) -> list[str]:
         await answer(session)
     return arrived
 
+
+PREDICTIONS = [
+    Prediction(
+        "00.a",
+        "How many bytes has “Iñaki”, in UTF-8?",
+        6,
+        "four letters take one byte each, and ñ takes two",
+        unit="bytes",
+    ),
+    Prediction(
+        "00.b",
+        "What does asyncio.run(later) do in a cell of a notebook?",
+        "it raises an error",
+        "a notebook has a loop that runs already, and a thread takes only one",
+        choices=("it shows 'Hi, Ana'", "it waits for ever", "it raises an error"),
+    ),
+]
 
 EXERCISES = [
     Exercise(

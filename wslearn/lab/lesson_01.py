@@ -26,6 +26,7 @@ from wslearn import (
     simulate,
 )
 from wslearn.lab.exercises import Exercise, Verdict, almost, compare_values, not_yet, right
+from wslearn.lab.predictions import Prediction
 
 T = TypeVar("T")
 
@@ -199,6 +200,23 @@ def _served(app: Any, scene: Callable[[Server], Awaitable[T]]) -> T:
 
     return simulate(lambda net: serve(), latency=0.02)
 
+
+PREDICTIONS = [
+    Prediction(
+        "01.a",
+        "The client has sent nothing. What does receive() do?",
+        "it returns a frame",
+        "the handler speaks first, and nobody has to ask on a connection that is open",
+        choices=("it waits for ever", "it fails", "it returns a frame"),
+    ),
+    Prediction(
+        "01.b",
+        "How many bytes does the viewer with one question every 5 seconds cost in a match?",
+        "about 600 kB",
+        "1,080 questions of 492 bytes, and 1,080 answers of 67",
+        choices=("about 6 kB", "about 60 kB", "about 600 kB", "about 6 MB"),
+    ),
+]
 
 EXERCISES = [
     Exercise(

@@ -16,6 +16,7 @@ from websockets.exceptions import ConnectionClosed
 from wslearn import Application, Session, WebSockets, simulate
 from wslearn.lab.bit_map import flip, told, verdict
 from wslearn.lab.exercises import NOT_TRIED, Exercise, Verdict, almost, compare_values, not_yet, right
+from wslearn.lab.predictions import Prediction
 from wslearn.simulation import SimulatedNetwork
 
 REQUEST = (
@@ -204,6 +205,24 @@ def judge_too_big(answer: Any) -> Verdict:
         return almost(f"{size} get {told(back)}; now with at most 8")
     return right(f"{size} get {told(back)}. websockets answers {verdict(witness)}")
 
+
+PREDICTIONS = [
+    Prediction(
+        "03.a",
+        "Bit 1 is RSV1, and 81 became c1. What comes back?",
+        "a refusal",
+        "a reserved bit that nobody has agreed on has to be 0, and its frame fails the connection",
+        choices=("an echo", "silence", "a refusal"),
+    ),
+    Prediction(
+        "03.b",
+        "How many of the 88 does the server refuse, with a Close of 1002 or 1007?",
+        17,
+        "eight break a rule of the header, and nine make a text that is no UTF-8",
+        unit="frames",
+        within=3,
+    ),
+]
 
 EXERCISES = [
     Exercise(

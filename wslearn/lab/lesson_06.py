@@ -26,6 +26,7 @@ from wslearn import (
 )
 from wslearn.lab.exercises import Exercise, Verdict, almost, compare_values, not_yet, right
 from wslearn.lab.plots import beats, percentile
+from wslearn.lab.predictions import Prediction
 from wslearn.network import Network
 from wslearn.session import RawSession
 from wslearn.simulation import SimulatedNetwork
@@ -273,6 +274,23 @@ def _are_numbers(answer: Any) -> bool:
         isinstance(each, int | float) and not isinstance(each, bool) for each in answer
     )
 
+
+PREDICTIONS = [
+    Prediction(
+        "06.a",
+        "A ping has 76 bytes of payload. How long is the frame of the pong that a client answers?",
+        82,
+        "2 bytes of header, 4 of masking key, and the 76 of the ping",
+        unit="bytes",
+    ),
+    Prediction(
+        "06.b",
+        "ping_period is 1 s and each way takes 0.2 s. How long is it from one ping to the next?",
+        "1.4 s",
+        "a period begins when the pong is there, one round trip after the ping",
+        choices=("1 s", "1.2 s", "1.4 s"),
+    ),
+]
 
 EXERCISES = [
     Exercise(

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from wslearn import Application, Channels, Session, Trace, WebSockets, bounded, connect, simulate
 from wslearn.lab.exercises import NOT_TRIED, Exercise, Verdict, almost, compare_values, not_yet, right
+from wslearn.lab.predictions import Prediction
 from wslearn.network import Seconds
 from wslearn.simulation import SimulatedNetwork
 
@@ -307,6 +308,24 @@ def _closed(options: dict[str, Any]) -> int:
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
+
+PREDICTIONS = [
+    Prediction(
+        "07.a",
+        "Both options are 15 s. How long does a cut stay unnoticed on average, in seconds?",
+        22.5,
+        "the timeout always, and of the period half on average",
+        unit="s",
+        within=1,
+    ),
+    Prediction(
+        "07.b",
+        "One pong in 1,000 is late, with a ping every 5 s. Which part of all sessions is closed in an hour?",
+        "about half",
+        "an hour has 720 pings, and 0.999 to the power of 720 is 0.49",
+        choices=("about 1 in 1,000", "about 1 in 10", "about half"),
+    ),
+]
 
 EXERCISES = [
     Exercise(
