@@ -79,5 +79,5 @@ def test_unknown_prediction_names_those_of_the_lesson():
 
 
 def test_answer_that_is_no_choice_is_an_error_of_the_lesson():
-    with pytest.raises(ValueError, match="prediction 99.c: the answer 'silence' is none of the choices"):
+    with pytest.raises(ValueError, match=r"prediction 99\.c: the answer 'silence' is none of the choices"):
         Prediction("99.c", "What?", "silence", "", ("an echo", "a pong"))
