@@ -220,3 +220,40 @@ def test_slider_shows_what_its_drawing_raises_and_goes_on():
     assert "p50 5.0 ms" in repr(slider)
     slider.children[0].value = 10
     assert slider.children[2].value == ""
+
+
+# round trips as they came, and what an hour costs
+
+
+def beat(ping, seconds):
+    return plots.Beat(
+        ping, None if seconds is None else ping + seconds, ping + 5 if seconds is None else None
+    )
+
+
+def test_round_trips_tell_percentiles_of_all_and_how_many_had_no_pong():
+    found = [beat(n, 0.01 * n) for n in range(1, 101)] + [beat(101, None)]
+    assert repr(plots.round_trips(found)) == "100 round trips: p50 500.0 ms, p99 990.0 ms, 1 without a pong"
+
+
+def test_round_trips_draw_both_running_percentiles_of_the_newest():
+    figure = plots.round_trips([beat(n, 0.1) for n in range(60)] + [beat(60, 0.9)], window=50).figure
+    half, most = (line.get_ydata() for line in figure.axes[0].lines[:2])
+    assert (half[-1], most[-2], most[-1]) == pytest.approx((100, 100, 900))
+    assert len(half) == 61 - 10 + 1
+
+
+def test_round_trips_without_any_pong_are_an_error():
+    with pytest.raises(ValueError, match="values is empty"):
+        plots.round_trips([beat(1, None)])
+
+
+def test_hourly_cost_tells_bytes_and_wake_ups_of_each_period():
+    picture = plots.hourly_cost({2: (274_240, 1714), 30: (19_040, 119)})
+    assert repr(picture).splitlines() == [
+        "period/s  bytes/h  wake-ups/h",
+        "       2  274,240       1,714",
+        "      30   19,040         119",
+    ]
+    assert picture._repr_png_().startswith(PNG)
+    assert len(picture._repr_png_()) < MAX_PICTURE

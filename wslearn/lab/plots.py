@@ -17,7 +17,7 @@ from ipywidgets import Image, IntSlider, Label, Layout, VBox
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator
 from PIL import Image as Pixels
 
 from wslearn.frames import Close, CloseCode, Frame, Ping, Pong
@@ -216,6 +216,67 @@ def _draw_lane(axes: Axes, row: float, trace: Trace, found: list[Beat], until: f
 
 
 # ── many round trips, many cuts, many settings ───────────────────────────────────────────────────
+
+
+def round_trips(found: Sequence[Beat], *, window: int = 50) -> Picture:
+    """Draw each round trip at the time of its ping, and what p50 and p99 of the newest ones were then.
+
+    Args:
+        found: beats, of which those without a pong are marked at the top.
+        window: of how many round trips the running percentiles are.
+
+    Raises:
+        ValueError: no beat has a pong.
+    """
+    answered = [(beat.ping, 1000 * (beat.pong - beat.ping)) for beat in found if beat.pong is not None]
+    times, values = [time for time, _ in answered], [trip for _, trip in answered]
+    whole = f"p50 {percentile(values, 50):.1f} ms, p99 {percentile(values, 99):.1f} ms"
+    figure, axes = _figure(2.9)
+    axes.scatter(times, values, s=9, color=BLUE, alpha=0.55, linewidths=0)
+    for percent, colour, style in ((50, GREEN, "-"), (99, VERMILLION, "--")):
+        running = [
+            percentile(values[max(0, n - window) : n], percent)
+            for n in range(min(window, 10), len(values) + 1)
+        ]
+        axes.plot(times[len(times) - len(running) :], running, style, color=colour, lw=2)
+    lost = [beat.ping for beat in found if beat.lost is not None]
+    axes.plot(lost, [max(values) * 1.08] * len(lost), "x", color=VERMILLION, markersize=8, markeredgewidth=2)
+    axes.set_ylim(0, max(values) * 1.15)
+    _time_axis(axes, found[-1].ping * 1.02)
+    axes.set_ylabel("round trip in ms")
+    names = [
+        ("● round trip", BLUE, ""),
+        (f"p50 of {window}", GREEN, "-"),
+        (f"p99 of {window}", VERMILLION, "--"),
+    ]
+    _legend(axes, [*names, ("✕ no pong", VERMILLION, "")] if lost else names)
+    no_pong = f", {len(lost)} without a pong" if lost else ""
+    return Picture(figure, f"{len(values)} round trips: {whole}{no_pong}")
+
+
+def hourly_cost(hours: Mapping[float, tuple[int, int]]) -> Picture:
+    """Draw what a heartbeat costs one quiet connection in an hour, over its period.
+
+    Args:
+        hours: by period in seconds, the bytes of an hour and how often it wakes the peer.
+    """
+    figure, axes = _figure(2.9)
+    kilobytes = [size / 1000 for size, _ in hours.values()]
+    axes.loglog(list(hours), kilobytes, "o-", color=BLUE, linewidth=2, markersize=7)
+    for period, (size, wakes) in hours.items():
+        text = f"{size / 1000:,.0f} kB, {wakes:,} wake-ups"
+        axes.annotate(text, (period, size / 1000), (9, 3), textcoords="offset points", color=INK)
+    axes.margins(x=0.05, y=0.15)
+    axes.set_xlim(right=max(hours) * 3)
+    axes.set_xticks(list(hours), [f"{period:g}" for period in hours])
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter("{x:,.0f}")
+    axes.minorticks_off()
+    axes.set_xlabel("ping_period in s")
+    axes.set_ylabel("kB an hour")
+    lines = ["period/s  bytes/h  wake-ups/h"]
+    lines += [f"{period:>8g}  {size:>7,}  {wakes:>10,}" for period, (size, wakes) in hours.items()]
+    return Picture(figure, "\n".join(lines))
 
 
 def histogram(
