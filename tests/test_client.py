@@ -177,7 +177,9 @@ def test_answer_that_is_no_http_is_a_handshake_error():
 
 
 def test_answer_whose_head_never_ends_is_a_handshake_error():
-    assert str(failure_of(b"HTTP/1.1 101 x\r\nA: " + b"a" * 70_000)) == "answer's head over 65536 bytes"
+    head = b"HTTP/1.1 101 x\r\nA: " + b"a" * 70_000
+    assert str(failure_of(head)) == "answer's head over 65536 bytes"
+    assert str(failure_of(head + b"\r\n\r\n")) == "answer's head over 65536 bytes"
 
 
 def test_server_that_hangs_up_before_it_answers_is_a_connection_reset():

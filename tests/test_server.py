@@ -57,13 +57,20 @@ def changed(header: str, value: str | None) -> bytes:
 
 REFUSALS = {
     "400 request": (b"GET /\r\n\r\n", 400, "no request line: 'GET /'"),
-    "400 header": (b"GET / HTTP/1.1\r\nHost\r\n\r\n", 400, "no header line: 'Host'"),
+    "400 header": (b"GET / HTTP/1.1\r\nHost\r\n\r\n", 400, "no header in line 2: name and colon are needed"),
+    "400 line feed": (UPGRADE.replace(b"\r\n", b"\n"), 400, "line feed alone: CR LF ends a line"),
     "400 host": (changed("Host", None), 400, "0 Host headers: exactly one is needed"),
     "400 upgrade": (changed("Upgrade", "h2c"), 400, "Upgrade is ['h2c']: websocket is needed"),
     "400 key": (changed("Sec-WebSocket-Key", "x"), 400, "Sec-WebSocket-Key is 'x': base64 is needed"),
     "400 body": (changed("Upgrade", "websocket\r\nContent-Length: 3"), 400, "the request has a body"),
     "404": (UPGRADE.replace(b"GET /", b"GET /nowhere", 1), 404, "no route /nowhere"),
+    "404 escaped": (UPGRADE.replace(b"GET /", b"GET /a%0Ab?key=secret"), 404, "no route /a%0Ab\n"),
     "405": (UPGRADE.replace(b"GET", b"POST"), 405, "method POST: GET is needed"),
+    "405 with a body": (
+        changed("Upgrade", "a\r\nContent-Length: 3").replace(b"GET", b"PUT"),
+        405,
+        "method PUT",
+    ),
     "414": (b"GET /" + b"a" * 65600, 414, "request line over 65536 bytes"),
     "431 size": (b"GET / HTTP/1.1\r\nA: " + b"a" * 65600, 431, "request head over 65536 bytes"),
     "431 number": (UPGRADE[:-2] + b"A: b\r\n" * 128 + b"\r\n", 431, "133 headers, at most 128"),
@@ -87,6 +94,35 @@ def test_bad_request_gets_its_status_with_a_body_that_says_why_and_the_end(data,
         assert line in head.split(b"\r\n")
 
 
+@pytest.mark.parametrize("chunk", [None, 1000])
+def test_head_of_exactly_64_kib_is_read_and_one_byte_more_gets_431(chunk):
+    def padded(size: int) -> bytes:
+        return UPGRADE[:-2] + b"A: " + b"a" * (size - len(UPGRADE) - 5) + b"\r\n\r\n"
+
+    assert len(padded(65536)) == 65536
+    end = b"\x88\x80\0\0\0\0"
+    assert answer_to(padded(65536) + end, chunk=chunk).startswith(b"HTTP/1.1 101 ")
+    assert answer_to(padded(65537) + end, chunk=chunk).startswith(b"HTTP/1.1 431 ")
+
+
+def test_request_of_128_headers_is_answered():
+    assert answer_to(UPGRADE[:-2] + b"A: b\r\n" * 123 + b"\r\n\x88\x80\0\0\0\0").startswith(SWITCHED[:12])
+
+
+@pytest.mark.parametrize("head", [b"G", UPGRADE[:-1]])
+def test_request_that_ends_inside_its_head_gets_400(head):
+    async def scene(net):
+        server = await echo_application().start("server", 80)
+        reader, writer = await asyncio.open_connection("server", 80)
+        writer.write(head)
+        writer.write_eof()
+        answer = await reader.read()
+        assert server.trace.handshakes[0].request == b""
+        return answer
+
+    assert simulate(scene).endswith(b"the request ends before its blank line\n")
+
+
 def test_request_that_never_ends_gets_408_after_open_timeout():
     async def scene(net):
         server = await echo_application(open_timeout=3).start("server", 80)
@@ -102,15 +138,22 @@ def test_request_that_never_ends_gets_408_after_open_timeout():
 
 
 @pytest.mark.parametrize(
-    ("origin", "status"), [("https://a.example", 101), ("https://b.example", 403), (None, 101)]
+    ("origin", "status"),
+    [
+        ("https://a.example", 101),
+        ("https://b.example", 403),
+        ("https://a.example https://b.example", 403),
+        (None, 101),
+    ],
 )
 def test_origins_let_in_who_is_named_and_who_names_none(origin, status):
-    line = "" if origin is None else f"Origin: {origin}\r\n"
-    data = UPGRADE[:-2] + line.encode() + b"\r\n\x88\x80\0\0\0\0"
+    lines = "".join(f"Origin: {part}\r\n" for part in (origin or "").split())
+    data = UPGRADE[:-2] + lines.encode() + b"\r\n\x88\x80\0\0\0\0"
     answer = answer_to(data, echo_application(origins=["https://a.example"]))
     assert answer.startswith(f"HTTP/1.1 {status} ".encode())
     if status == 403:
-        assert answer.endswith(b"Origin is https://b.example: https://a.example allowed\n")
+        found = ", ".join(origin.split())
+        assert answer.endswith(f"Origin is {found}: https://a.example allowed\n".encode())
 
 
 def test_more_than_max_sessions_get_503_until_one_has_ended():
@@ -502,6 +545,20 @@ def test_session_runs_in_the_context_of_its_servers_start():
 
     simulate(scene)
     assert seen == ["start"]
+
+
+@pytest.mark.parametrize("line", ["Cookie : secret", "Cookie: secret\x01", "Cookie: a\r\n secret"])
+def test_refusal_keeps_no_secret_of_a_head_that_does_not_parse(line, caplog):
+    async def scene(net):
+        server = await echo_application().start("server", 80)
+        reader, writer = await asyncio.open_connection("server", 80)
+        writer.write(b"GET /?key=secret HTTP/1.1\r\n" + line.encode() + b"\r\n\r\n")
+        assert (await reader.read()).startswith(b"HTTP/1.1 400 ")
+        return server.trace
+
+    caplog.set_level(logging.DEBUG)
+    assert b"secret" not in b"".join(chunk.data for chunk in simulate(scene).chunks)
+    assert "secret" not in caplog.text
 
 
 def test_trace_keeps_refused_connections_and_the_length_of_what_was_no_head():

@@ -247,10 +247,11 @@ class Opening(asyncio.Protocol, Generic[S]):
             return
         self._chunks.append((self._loop.time(), data))
         end = self._received.find(END)
-        if end >= 0:
-            self._read(end + len(END))
-        elif len(self._received) > MAX_HEAD:
+        size = len(self._received) if end < 0 else end + len(END)
+        if size > MAX_HEAD:
             self._fail(HandshakeError(0, {}, b"", f"answer's head over {MAX_HEAD} bytes"))
+        elif end >= 0:
+            self._read(size)
 
     def _read(self, size: int) -> None:
         try:

@@ -24,8 +24,24 @@ END = b"\r\n\r\n"
 
 TOKEN = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
 VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
-HEADER = re.compile(rf"({TOKEN.pattern}):[ \t]*({VALUE.pattern})")
-ABSOLUTE = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
+NAME = re.compile(rf"({TOKEN.pattern}):")
+HEADER = re.compile(rf"{NAME.pattern}[ \t]*({VALUE.pattern})")
+ABSOLUTE = re.compile(r"https?://[^/?#]+", re.IGNORECASE)
+CONTROL = re.compile(r"[\x00-\x20\x7f]")
+
+
+class Fields(Headers):
+    """The headers of a head that was read; the value of a name on several lines is all of them.
+
+    Source: RFC 9110, section 5.3.
+    """
+
+    def __getitem__(self, name: str) -> str:
+        # "combine the field lines ... by appending each subsequent field line value to the initial
+        # field line value in order, separated by a comma"
+        if values := self.get_all(name):
+            return ", ".join(values)
+        raise KeyError(name)
 
 
 class Refused(Exception):
@@ -56,7 +72,12 @@ class Request:
     @property
     def path(self) -> str:
         """The path of the target, without escapes."""
-        return unquote(ABSOLUTE.sub("", self.target, 1).partition("?")[0]) or "/"
+        return unquote(self.escaped_path) or "/"
+
+    @property
+    def escaped_path(self) -> str:
+        """The path as on the wire."""
+        return ABSOLUTE.sub("", self.target, 1).partition("?")[0]
 
     @property
     def query(self) -> dict[str, list[str]]:
@@ -108,7 +129,8 @@ def read_request(head: bytes) -> Request:
         case ["PRI", "*", _]:
             raise Refused(505, "HTTP/2: HTTP/1.1 is needed")
         case _:
-            raise Refused(400, f"no request line: {first[:80]!r}")
+            # a body is recorded, and what stands in a query is a secret
+            raise Refused(400, f"no request line: {first.partition('?')[0][:80]!r}")
     if len(lines) > MAX_HEADERS:
         raise Refused(431, f"{len(lines)} headers, at most {MAX_HEADERS}")
     try:
@@ -136,15 +158,19 @@ def _lines(head: bytes) -> list[str]:
 
 def _is_target(target: str) -> bool:
     # "Request-URI ... MUST match the /resource name/" or be an absolute http/https URI (4.1)
-    return target.startswith("/") or ABSOLUTE.match(target) is not None
+    is_one = target.startswith("/") or ABSOLUTE.match(target) is not None
+    return is_one and CONTROL.search(target) is None
 
 
 def _read_headers(lines: Sequence[str]) -> Headers:
-    headers = Headers()
-    for line in lines:
+    headers = Fields()
+    for number, line in enumerate(lines, 2):
         found = HEADER.fullmatch(line)
         if found is None:
-            raise ValueError(f"no header line: {line[:80]!r}")
+            # its text may hold a secret, and a body is recorded
+            named = NAME.match(line)
+            what = f"value of {named[1]} cannot stand there" if named else "name and colon are needed"
+            raise ValueError(f"no header in line {number}: {what}")
         headers[found[1]] = found[2].rstrip(" \t")
     return headers
 
@@ -158,11 +184,16 @@ def check_request(request: Request) -> None:
     """Hold a request to the RFC's rules before it is routed.
 
     Raises:
-        Refused: 400 without exactly one Host, or with a body (RFC 6455, section 4.2.1).
+        Refused: 400 without exactly one Host, or for a GET with a body (RFC 6455, section 4.2.1).
     """
     hosts = request.headers.get_all("Host")
     if len(hosts) != 1:
         raise Refused(400, f"{len(hosts)} Host headers: exactly one is needed")
+    if not hosts[0]:
+        # "A |Host| header field containing the server's authority."
+        raise Refused(400, "Host is empty: the server's name is needed")
+    if request.method != "GET":
+        return
     lengths = request.headers.get_all("Content-Length")
     if any(length != "0" for length in lengths) or "Transfer-Encoding" in request.headers:
         raise Refused(400, "the request has a body: none is allowed")
@@ -295,6 +326,9 @@ def read_body(response: Response, data: bytes, ended: bool, limit: int = MAX_HEA
     lengths = response.headers.get_all("Content-Length")
     if "chunked" in [coding.lower() for coding in tokens(response.headers, "Transfer-Encoding")]:
         body, whole = _read_chunks(data)
+    elif response.status < 200 or response.status in (204, 304):
+        # "terminated by the first empty line after the header fields" (RFC 9112, 6.3)
+        body, whole = b"", True
     elif lengths and lengths[0].isdecimal():
         body = data[: int(lengths[0])]
         whole = len(body) == int(lengths[0])

@@ -39,6 +39,8 @@ log = logging.getLogger(__name__)
 
 H = TypeVar("H", bound=Callable[..., Awaitable[object]])
 
+BARE = re.compile(rb"(?<!\r)\n")
+
 
 @dataclass(slots=True)
 class Route:
@@ -349,6 +351,7 @@ class Opening(asyncio.Protocol):
     def __init__(self, listening: Listening) -> None:
         self._listening = listening
         self._loop = listening.loop
+        self._began = self._loop.time()  # TLS takes its part of `open_timeout`
         self._number = listening.trace.number()
         self._chunks: list[tuple[float, bytes]] = []
         self._head = bytearray()
@@ -361,7 +364,7 @@ class Opening(asyncio.Protocol):
         self._listening.openings.add(self)
         seconds = self._listening.options.open_timeout
         slow = Refused(408, f"no request within open_timeout={seconds:g} s")
-        self._timer = self._loop.call_later(seconds, self._refuse, slow)
+        self._timer = self._loop.call_at(self._began + seconds, self._refuse, slow)
 
     def data_received(self, data: bytes) -> None:
         if self._answered:
@@ -370,12 +373,15 @@ class Opening(asyncio.Protocol):
         searched = max(0, len(self._head) - len(END) + 1)
         self._head += data
         end = self._head.find(END, searched)
-        if end > MAX_HEAD or (end < 0 and len(self._head) > MAX_HEAD):
+        size = len(self._head) if end < 0 else end + len(END)
+        if size > MAX_HEAD:
             long_line = self._head.find(b"\r\n", 0, MAX_HEAD) < 0
             what = "request line" if long_line else "request head"
             self._refuse(Refused(414 if long_line else 431, f"{what} over {MAX_HEAD} bytes"))
         elif end >= 0:
-            self._read(end + len(END))
+            self._read(size)
+        elif BARE.search(self._head, searched):
+            self._refuse(Refused(400, "line feed alone: CR LF ends a line"))
 
     def _read(self, size: int) -> None:
         """Answer the request whose head has `size` bytes."""
@@ -404,7 +410,7 @@ class Opening(asyncio.Protocol):
             if (parameters := route.match(request.path)) is not None
         ]
         if not found:
-            raise Refused(404, f"no route {request.path}")
+            raise Refused(404, f"no route {request.escaped_path}")
         if request.method != "GET":
             raise Refused(405, f"method {request.method}: GET is needed", Allow="GET")
         sockets = [(route, parameters) for route, parameters in found if route.kind is not None]
@@ -513,6 +519,8 @@ class Opening(asyncio.Protocol):
             self._transport.abort()
 
     def eof_received(self) -> bool:
+        if self._head and not self._answered:
+            self._refuse(Refused(400, "the request ends before its blank line"))
         is_working = self._task is not None and not self._task.done()
         return is_working and self._transport.can_write_eof()
 
