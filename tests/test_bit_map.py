@@ -4,7 +4,8 @@ from wslearn import Close, CloseReason, Pong, Text
 from wslearn.codec import encode
 from wslearn.lab import BitMap
 from wslearn.lab.bit_map import flip, told, verdict
-from wslearn.lab.lesson_03 import HELLO, ours, theirs
+from wslearn.lab.lesson_03 import HELLO
+from wslearn.lab.two_servers import ours, theirs
 
 CLOSE = encode(Close(CloseReason(1002, "why")))
 FLIPPED = [flip(HELLO, bit) for bit in range(88)]

@@ -2,8 +2,9 @@ import pytest
 
 from wslearn.lab.bit_map import flip, verdict
 from wslearn.lab.exercises import exercise
-from wslearn.lab.lesson_03 import EXERCISES, FAULTY, HEADERS, HELLO, LONG_HELLO, WRONG_BITS, ours, theirs
+from wslearn.lab.lesson_03 import EXERCISES, FAULTY, HEADERS, HELLO, LONG_HELLO, WRONG_BITS
 from wslearn.lab.plots import header_share
+from wslearn.lab.two_servers import ours, theirs
 
 
 @pytest.fixture(autouse=True)

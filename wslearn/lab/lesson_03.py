@@ -5,70 +5,18 @@ Judged is what two servers answer: ours, which decides, and that of websockets, 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from websockets.asyncio.server import ServerConnection, serve
-from websockets.exceptions import ConnectionClosed
-
-from wslearn import Application, Session, WebSockets, simulate
 from wslearn.lab.bit_map import flip, told, verdict
 from wslearn.lab.exercises import NOT_TRIED, Exercise, Verdict, almost, compare_values, not_yet, right
 from wslearn.lab.predictions import Prediction
-from wslearn.simulation import SimulatedNetwork
+from wslearn.lab.two_servers import ours, theirs
 
-REQUEST = (
-    b"GET /echo HTTP/1.1\r\nHost: server\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-)
 HELLO = bytes.fromhex("81 85 37 fa 21 3d 7f 9f 4d 51 58")
 VERDICTS = ("text", "pong", "silence", "1002", "1007")
 FIRST_BYTE = ("FIN", "RSV1", "RSV2", "RSV3", "opcode 8", "opcode 4", "opcode 2", "opcode 1")
-
-
-async def post(wire: bytes) -> bytes:
-    """Shake hands, write these bytes, and return what comes back within a second."""
-    reader, writer = await asyncio.open_connection("server", 80)
-    writer.write(REQUEST)
-    await reader.readuntil(b"\r\n\r\n")
-    writer.write(wire)
-    await asyncio.sleep(1)
-    writer.close()
-    return await reader.read()
-
-
-def ours(*wires: bytes, max_frame_size: int = 2**20) -> list[bytes]:
-    """Return what our server answers to each, on a connection of its own."""
-    app = Application()
-    app.install(WebSockets, ping_period=None, max_frame_size=max_frame_size)
-
-    @app.websocket("/echo")
-    async def echo(session: Session) -> None:
-        async for frame in session.incoming:
-            await session.send(frame)
-
-    async def scene(net: SimulatedNetwork) -> list[bytes]:
-        async with app.start("server", 80):
-            return [await post(wire) for wire in wires]
-
-    return simulate(scene)
-
-
-def theirs(*wires: bytes, max_size: int = 2**20) -> list[bytes]:
-    """Return what the server of websockets answers to each."""
-
-    async def echo(connection: ServerConnection) -> None:
-        with suppress(ConnectionClosed):
-            async for message in connection:
-                await connection.send(message)
-
-    async def scene(net: SimulatedNetwork) -> list[bytes]:
-        async with serve(echo, "server", 80, max_size=max_size, ping_interval=None):
-            return [await post(wire) for wire in wires]
-
-    return simulate(scene)
 
 
 def judge_numbers(answer: Any) -> Verdict:
