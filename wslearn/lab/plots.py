@@ -8,6 +8,7 @@ measures.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from io import BytesIO
@@ -441,7 +442,10 @@ def _figure(height: float) -> tuple[Figure, Axes]:
 
 
 def _axes(figure: Figure, *place: int) -> Axes:
-    axes = figure.add_subplot(*place)
+    return _dressed(figure.add_subplot(*place))
+
+
+def _dressed(axes: Axes) -> Axes:
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[:].set_color(INK)
     axes.tick_params(colors=INK, labelsize=10)
@@ -574,3 +578,34 @@ def bytes_against_staleness(
     return Picture(
         figure, "\n".join(f"{name}: {size:,} bytes, {stale:g} s stale" for name, (stale, size) in named)
     )
+
+
+# ── the bytes of a masked text ───────────────────────────────────────────────────────────────────
+
+
+def byte_counts(samples: Mapping[str, bytes]) -> Picture:
+    """Draw for each sample how often each of the 256 bytes stands in it, side by side.
+
+    Args:
+        samples: at most three, by name, none of them empty.
+    """
+    figure = _paper(2.6)
+    axes: Axes | None = None
+    lines = []
+    for place, ((name, data), colour) in enumerate(
+        zip(samples.items(), (BLUE, VERMILLION, GREEN), strict=False), 1
+    ):
+        counts = Counter(data)
+        shares = [100 * counts[byte] / len(data) for byte in range(256)]
+        axes = _dressed(figure.add_subplot(1, len(samples), place, sharey=axes))
+        axes.fill_between(range(256), shares, step="mid", color=colour, linewidth=0.8)
+        axes.set_title(name, color=colour, fontsize=11, weight="bold")
+        axes.set_xlim(0, 255)
+        axes.set_xticks([0, 128, 255])
+        axes.set_xlabel("byte")
+        axes.label_outer()
+        lines.append(
+            f"{name}: {len(counts)} different bytes, the most frequent is {max(shares):.1f} % of all"
+        )
+    figure.axes[0].set_ylabel("share in %")
+    return Picture(figure, "\n".join(lines))
