@@ -16,6 +16,7 @@ from wslearn.errors import (
     Stalled,
 )
 from wslearn.frames import Binary, Close, CloseCode, CloseReason, Frame, Opcode, Ping, Pong, Text
+from wslearn.link import FaultyLink
 from wslearn.options import WebSockets
 from wslearn.server import Application, Server
 from wslearn.session import RawSession, Session
@@ -37,6 +38,7 @@ __all__ = [
     "ConverterNotFound",
     "DeserializeError",
     "Dissection",
+    "FaultyLink",
     "Field",
     "Frame",
     "FrameTooBig",

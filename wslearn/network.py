@@ -150,6 +150,7 @@ class Wire:
         self._leaving: asyncio.Handle | None = None
         self._landing: asyncio.Handle | None = None
         self._busy_since: float | None = None
+        self._bandwidth: float | None = None
         self._bits = 0
         self._last_arrival = 0.0
         self._ended = False
@@ -184,7 +185,7 @@ class Wire:
         """Begin to send what waits, unless a fault holds it."""
         if self._leaving or not self.outbox or self._network.holds(self):
             return
-        bandwidth = self._network.faults.bandwidth
+        self._bandwidth = bandwidth = self._network.faults.bandwidth
         if bandwidth is None:
             self._leaving = self.sender.call_soon(self._leave)
             return
@@ -199,6 +200,12 @@ class Wire:
         if self._leaving:
             self._leaving.cancel()
         self._leaving = self._busy_since = None
+
+    def follow(self) -> None:
+        """Send what waits at the bandwidth that now holds."""
+        if self._bandwidth != self._network.faults.bandwidth:
+            self.stop()
+            self.start()
 
     def recall(self) -> None:
         """Send nothing more; what has left is lost, and TCP will send it again."""
@@ -661,15 +668,24 @@ class Network:
     @contextmanager
     def host(self, name: str) -> Iterator[None]:
         """Let who connects inside `with` be this host; outside it is "client"."""
-        token = _host.set(self._add_host(name))
+        token = _host.set(self.add_host(name))
         try:
             yield
         finally:
             _host.reset(token)
 
+    def add_host(self, name: str) -> str:
+        """Make a host known, and return its name."""
+        if not isinstance(name, str):
+            raise TypeError(f"host is {name!r}: a name is needed, such as 'server'")
+        if not name:
+            raise ValueError(f"host is {name!r}: a name is needed, such as 'server'")
+        self._hosts[name] = None
+        return name
+
     def cut(self, host: str) -> None:
         """Pull the host's cable: nothing passes, nobody is told."""
-        self._cut.add(self._known(host))
+        self._cut.add(self.known(host))
         self.note("cut", host)
         for wire in self._wires():
             if self._is_cut(wire):
@@ -677,13 +693,13 @@ class Network:
 
     def restore(self, host: str) -> None:
         """Plug the host's cable in again: all that was held is sent again, in order."""
-        self._cut.discard(self._known(host))
+        self._cut.discard(self.known(host))
         self.note("restored", host)
         self._start_wires()
 
     def freeze(self, host: str) -> None:
         """Let the host's sockets neither read nor write; its tasks go on."""
-        self._frozen.add(self._known(host))
+        self._frozen.add(self.known(host))
         self.note("frozen", host)
         for wire in self._wires():
             if wire.sender.host == host:
@@ -691,7 +707,7 @@ class Network:
 
     def thaw(self, host: str) -> None:
         """Let the host's sockets read and write again."""
-        self._frozen.discard(self._known(host))
+        self._frozen.discard(self.known(host))
         self.note("thawed", host)
         self._start_wires()
         for endpoint in self._endpoints():
@@ -700,7 +716,7 @@ class Network:
 
     def reset(self, host: str) -> None:
         """Break the host's connections: both ends see a reset at once, and lose what is not read."""
-        self.note("reset", self._known(host))
+        self.note("reset", self.known(host))
         for wire in self._wires():
             if host in (wire.sender.host, wire.receiver.host):
                 wire.cut_short()
@@ -723,11 +739,23 @@ class Network:
             TypeError, ValueError: a value is not allowed; then nothing changes.
         """
         self.faults.set(latency=latency, jitter=jitter, bandwidth=bandwidth)
+        self.follow()
+
+    def follow(self) -> None:
+        """Let what waits on the wires follow the faults, which have changed."""
         self.note("link changed", repr(self.faults))
-        if bandwidth is not ...:
-            for wire in self._wires():
-                wire.stop()
-            self._start_wires()
+        for wire in self._wires():
+            wire.follow()
+
+    def known(self, host: str) -> str:
+        """Return a host's name.
+
+        Raises:
+            ValueError: there is no such host.
+        """
+        if host not in self._hosts:
+            raise ValueError(f"no host {host!r}: known are {self._names()}")
+        return host
 
     def note(self, fault: str, detail: str) -> None:
         """Hear of a fault that was set; here nobody writes it down."""
@@ -738,7 +766,7 @@ class Network:
         self, protocol_factory: ProtocolFactory, host: str, port: int, start_serving: bool = True
     ) -> Listener:
         """Listen at a host's port; 0 is the next free one from 49152."""
-        self._add_host(host)
+        self.add_host(host)
         port = port or self._free_port(host)
         if (host, port) in self._listeners:
             raise OSError(
@@ -822,19 +850,6 @@ class Network:
                 return address[1]
         raise OSError(errno.EADDRNOTAVAIL, f"all {PORTS} ports from {FIRST_PORT} of host {host!r} are taken")
 
-    def _add_host(self, name: str) -> str:
-        if not isinstance(name, str):
-            raise TypeError(f"host is {name!r}: a name is needed, such as 'server'")
-        if not name:
-            raise ValueError(f"host is {name!r}: a name is needed, such as 'server'")
-        self._hosts[name] = None
-        return name
-
-    def _known(self, host: str) -> str:
-        if host not in self._hosts:
-            raise ValueError(f"no host {host!r}: known are {self._names()}")
-        return host
-
     def _names(self) -> str:
         return ", ".join(map(repr, self._hosts))
 
@@ -853,9 +868,9 @@ class Network:
             wire.start()
 
     def __repr__(self) -> str:
-        return f"<Network {self._state()}>"
+        return f"<Network {self}>"
 
-    def _state(self) -> str:
+    def __str__(self) -> str:
         hosts = ", ".join(host + self._marks(host) for host in self._hosts)
         return f"{self.faults}; hosts: {hosts}; connections: {len(self._connections)}"
 

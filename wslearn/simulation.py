@@ -82,7 +82,7 @@ class SimulatedNetwork(Network):
         self.trace.event(self._loop.time(), None, fault, detail)
 
     def __repr__(self) -> str:
-        return f"<SimulatedNetwork at {self._loop.time():g} s; {self._state()}>"
+        return f"<SimulatedNetwork at {self._loop.time():g} s; {self}>"
 
 
 class Timer(asyncio.TimerHandle):
