@@ -1,5 +1,4 @@
 import asyncio
-import json
 
 import pytest
 
@@ -12,7 +11,6 @@ from wslearn.lab.exercises import (
     exercise,
     exercises,
     not_yet,
-    progress,
     right,
 )
 
@@ -194,50 +192,3 @@ def test_solution_asks_first():
 def test_task_prints_with_number_stars_and_kind():
     assert repr(made(is_one)) == "99.1 ★★ build: Send `Hello`."
     assert made(is_one)._repr_html_() == "<p><strong>99.1 ★★ build</strong>: Send <code>Hello</code>.</p>"
-
-
-# progress
-
-
-def test_right_answer_is_kept_in_the_working_folder(own_folder):
-    made(is_one).check(1)
-    assert json.loads((own_folder / ".wslearn-progress.json").read_text()) == {"99.1": "right"}
-
-
-def test_wrong_answer_after_a_right_one_takes_nothing_away():
-    made(is_one).check(1)
-    made(is_one).check(2)
-    assert progress() == {"99.1": "right"}
-
-
-def test_wrong_answer_writes_no_file(own_folder):
-    made(is_one).check(2)
-    assert list(own_folder.iterdir()) == []
-
-
-def test_reset_forgets_hints_and_this_progress_only(own_folder):
-    (own_folder / ".wslearn-progress.json").write_text('{"00.1": "right"}')
-    asked = made(is_one)
-    asked.check(1)
-    asked.hint()
-    asked.reset()
-    assert progress() == {"00.1": "right"}
-    assert repr(asked.hint()) == "Hint 1 of 3: think"
-
-
-@pytest.mark.parametrize("text", ["", "{", "3", "\xff"])
-def test_broken_progress_file_counts_as_none(own_folder, text):
-    (own_folder / ".wslearn-progress.json").write_text(text, encoding="latin-1")
-    assert progress() == {}
-    assert made(is_one).check(1)
-    assert progress() == {"99.1": "right"}
-
-
-def test_right_answer_is_right_where_nothing_can_be_written(own_folder):
-    (own_folder / ".wslearn-progress.json").mkdir()
-    assert made(is_one).check(1)
-
-
-def test_progress_prints_a_line_for_each_lesson(own_folder):
-    (own_folder / ".wslearn-progress.json").write_text('{"00.1": "right", "01.3": "right"}')
-    assert repr(progress()).splitlines()[:2] == ["00  ✓ ○ ○ ○", "01  ○ ○ ✓ ○ ○"]

@@ -7,18 +7,16 @@
 
 The exercises of a lesson stand in `lesson_NN.py` as `EXERCISES`; each has a starter, which is the stub
 in the notebook, and a solution, and both define `answer`. What a learner's code raises, or forgets to
-await, becomes part of the verdict. Progress is a plain JSON file in the working folder, written when an
-answer is right.
+await, becomes part of the verdict. What was right is noted in the learner's progress.
 """
 
 from __future__ import annotations
 
-import json
 import re
 import traceback
 import warnings
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from html import escape
@@ -29,8 +27,8 @@ from sysconfig import get_paths
 from typing import Any, Literal
 
 import wslearn.lab
+from wslearn.lab.progress import Progress, read_progress
 
-PROGRESS = Path(".wslearn-progress.json")
 OURS = (str(Path(__file__).parent.parent), get_paths()["stdlib"], get_paths()["purelib"])
 
 State = Literal["not tried", "not yet", "almost", "right"]
@@ -123,20 +121,20 @@ class Exercise:
             except Exception as error:
                 verdict = not_yet(in_words(error))
         if isinstance(verdict, Verdict):
-            return self._noted(verdict, forgotten)
-        return self._awaited(verdict)
+            return self._noted(verdict, forgotten, answer)
+        return self._awaited(verdict, answer)
 
-    async def _awaited(self, awaited: Awaitable[Verdict]) -> Verdict:
+    async def _awaited(self, awaited: Awaitable[Verdict], answer: Any) -> Verdict:
         with _forgotten_awaits() as forgotten:
             try:
                 verdict = await awaited
             except Exception as error:
                 verdict = not_yet(in_words(error))
-        return self._noted(verdict, forgotten)
+        return self._noted(verdict, forgotten, answer)
 
-    def _noted(self, verdict: Verdict, forgotten: list[str]) -> Verdict:
+    def _noted(self, verdict: Verdict, forgotten: list[str], answer: Any) -> Verdict:
         if verdict:
-            _write({**progress(), self.number: "right"})
+            progress().note(self.number, answer)
         elif forgotten:
             return Verdict(verdict.state, f"{verdict.text}\nPython adds: {forgotten[0]}")
         return verdict
@@ -156,8 +154,12 @@ class Exercise:
     def reset(self) -> None:
         """Forget hints and progress of this exercise."""
         self._hinted, self._asked = 0, False
-        if PROGRESS.exists():
-            _write({number: state for number, state in progress().items() if number != self.number})
+        progress().forget(self.number)
+
+    @property
+    def code(self) -> str:
+        """The learner's newest right code where the answer is a function, else a solution."""
+        return progress().functions.get(self.number, self.solution_code)
 
     @property
     def title(self) -> str:
@@ -216,27 +218,9 @@ def exercise(number: str) -> Exercise:
     return known[number]
 
 
-class Progress(dict[str, str]):
-    """The exercises that are done; prints one line for each lesson."""
-
-    def __repr__(self) -> str:
-        lessons: dict[str, list[str]] = {}
-        for number in exercises():
-            lessons.setdefault(number[:2], []).append("✓" if number in self else "○")
-        return "\n".join(f"{lesson}  {' '.join(marks)}" for lesson, marks in lessons.items())
-
-
 def progress() -> Progress:
     """Return the exercises that are done, from the file in the working folder."""
-    with suppress(OSError, TypeError, ValueError):
-        return Progress(json.loads(PROGRESS.read_text()))
-    return Progress()
-
-
-def _write(done: dict[str, str]) -> None:
-    """Keep what is done; in a folder that is read-only, a right answer is still right."""
-    with suppress(OSError):
-        PROGRESS.write_text(json.dumps(done, indent=1, sort_keys=True))
+    return read_progress(exercises())
 
 
 def _is_open(answer: Any) -> bool:
