@@ -98,13 +98,22 @@ class Peer:
 Handler = Callable[[Any], Awaitable[object]]
 
 
-async def meet(side: str, handler: Handler, *, raw: bool = False, **options: Any) -> Peer:
-    """Return the peer of a session of ours, the server's or the client's, that runs the handler."""
+async def meet(side: str, handler: Handler, *, raw: bool = False, lines: str = "", **options: Any) -> Peer:
+    """Return the peer of a session of ours, the server's or the client's, that runs the handler.
+
+    Args:
+        lines: more of them for the peer's head, each with its end.
+    """
     met = meet_server if side == "server" else meet_client
-    return await met(handler, raw, options)
+    return await met(handler, raw, lines, options)
 
 
-async def meet_server(handler: Handler, raw: bool, options: dict[str, Any]) -> Peer:
+def with_lines(head: str, lines: str) -> bytes:
+    """Return a head with more lines at its end."""
+    return (head.removesuffix("\r\n") + lines + "\r\n").encode()
+
+
+async def meet_server(handler: Handler, raw: bool, lines: str, options: dict[str, Any]) -> Peer:
     app = Application()
     app.install(WebSockets, **options)
     opened = asyncio.get_running_loop().create_future()
@@ -116,7 +125,7 @@ async def meet_server(handler: Handler, raw: bool, options: dict[str, Any]) -> P
     (app.websocket_raw if raw else app.websocket)("/")(serve)
     server = await app.start("server", 80)
     reader, writer = await asyncio.open_connection("server", 80)
-    writer.write(UPGRADE)
+    writer.write(with_lines(UPGRADE.decode(), lines))
     await reader.readuntil(b"\r\n\r\n")
     peer = Peer(reader, writer, masks=True)
     peer.session, peer.handler = await opened
@@ -124,14 +133,14 @@ async def meet_server(handler: Handler, raw: bool, options: dict[str, Any]) -> P
     return peer
 
 
-async def meet_client(handler: Handler, raw: bool, options: dict[str, Any]) -> Peer:
+async def meet_client(handler: Handler, raw: bool, lines: str, options: dict[str, Any]) -> Peer:
     loop = asyncio.get_running_loop()
     accepted, opened = loop.create_future(), loop.create_future()
 
     async def accept(reader, writer):
         head = await reader.readuntil(b"\r\n\r\n")
         key = head.partition(b"Sec-WebSocket-Key: ")[2].partition(b"\r\n")[0].decode()
-        writer.write(ANSWER.format(accept_key(key)).encode())
+        writer.write(with_lines(ANSWER.format(accept_key(key)), lines))
         accepted.set_result(Peer(reader, writer, masks=False))
 
     async def use():

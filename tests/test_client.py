@@ -142,7 +142,7 @@ def test_connect_prints_its_url():
         ("Connection: Upgrade\r\n", "", "Connection is [] in the answer: upgrade is needed"),
         ("Accept: {}", f"Accept: {accept_key(KEY)}", "answers our key"),
         ("\r\n\r\n", "\r\nSec-WebSocket-Protocol: b\r\n\r\n", "subprotocol ['b']: ['a'] were offered"),
-        ("\r\n\r\n", "\r\nSec-WebSocket-Extensions: x\r\n\r\n", "extensions ['x']: none was offered"),
+        ("\r\n\r\n", "\r\nSec-WebSocket-Extensions: x\r\n\r\n", "extension 'x' was not offered: none was"),
     ],
 )
 def test_answer_that_is_wrong_is_a_handshake_error(old, new, message):

@@ -124,7 +124,7 @@ def test_defaults_are_those_of_the_table():
     assert repr(WebSockets()) == (
         "WebSockets(ping_period=15, timeout=15, max_frame_size=1048576, masking=False,"
         " content_converter=None, channels=Channels(incoming=bounded(64, on_overflow=SUSPEND),"
-        " outgoing=bounded(64, on_overflow=SUSPEND)), open_timeout=10, close_timeout=10,"
+        " outgoing=bounded(64, on_overflow=SUSPEND)), extensions=[], open_timeout=10, close_timeout=10,"
         " origins=None, max_sessions=None)"
     )
     client = ClientOptions()

@@ -15,6 +15,7 @@ from wslearn.errors import (
     ProtocolViolation,
     Stalled,
 )
+from wslearn.extensions import Codec, Deflate, Extension
 from wslearn.frames import Binary, Close, CloseCode, CloseReason, Frame, Opcode, Ping, Pong, Text
 from wslearn.link import FaultyLink
 from wslearn.options import WebSockets
@@ -35,9 +36,12 @@ __all__ = [
     "Close",
     "CloseCode",
     "CloseReason",
+    "Codec",
     "ConverterNotFound",
+    "Deflate",
     "DeserializeError",
     "Dissection",
+    "Extension",
     "FaultyLink",
     "Field",
     "Frame",

@@ -81,10 +81,10 @@ class Connecting(Generic[S]):
         self._proxy = None if proxy is None else _place("proxy", proxy, "http")
         self._protocols = _check_protocols(protocols)
         self._headers = dict(headers or {})
+        self._options = ClientOptions(**options)
         self._request("key")
         self._ssl = ssl or (tls.create_default_context() if self._place.scheme == "wss" else None)
         self._trace = trace
-        self._options = ClientOptions(**options)
         self._session: S | None = None
 
     def __await__(self) -> Generator[Any, None, S]:
@@ -152,7 +152,8 @@ class Connecting(Generic[S]):
 
     def _request(self, key: str) -> Request:
         place = self._place
-        return upgrade_request(place.authority, place.target, key, self._protocols, self._headers)
+        offer = self.kind._negotiable(self._options).offer()
+        return upgrade_request(place.authority, place.target, key, self._protocols, self._headers, offer)
 
     async def _connect(self, opening: Opening[S]) -> None:
         """Open TCP for a handshake, through the proxy if there is one."""
@@ -271,14 +272,17 @@ class Opening(asyncio.Protocol, Generic[S]):
     def _accept(self, response: Response) -> None:
         try:
             protocol = check_response(response, self._key, self._protocols)
-        except HandshakeError as error:
+            extensions = self._kind._negotiable(self._options).agree(response)
+        except Exception as error:  # an extension may have its own
             self._fail(error)
             return
         transport, request = self._transport, self._request
         assert transport is not None
         remote = transport.get_extra_info("peername")
         call = Call(request.path, {}, request.query, request.headers, remote and remote[:2])
-        session = self._kind(transport, self._options, self._trace, self._number, "client", call, protocol)
+        session = self._kind(
+            transport, self._options, self._trace, self._number, "client", call, protocol, extensions
+        )
         session._begin(bytes(self._received))
         self.session.set_result(session)
 

@@ -370,7 +370,7 @@ class FrameReader:
                 check_close(payload)
             return decode(first, payload, KINDS[opcode])
         if first & FIN and self._open is None:
-            if opcode == Text.kind and not first & RSV1 and not payload.isascii():
+            if opcode == Text.kind and not first & RSV and not payload.isascii():
                 Utf8().feed(payload, True)
             return decode(first, payload, KINDS[opcode])
         self._open_message(first)
@@ -383,7 +383,7 @@ class FrameReader:
             return
         self._open = KINDS[first & OPCODE]
         self._total = 0
-        self._text = Utf8() if self._open is Text and not first & RSV1 else None
+        self._text = Utf8() if self._open is Text and not first & RSV else None
 
     def _end_fragment(self, first: int, payload: bytes) -> Frame:
         kind = self._open

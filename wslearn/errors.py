@@ -17,17 +17,19 @@ class ProtocolViolation(Exception):
 
     Args:
         code: the close code that answers it, 1002 or 1007.
-        section: the section of RFC 6455, as "5.5".
+        section: the section of the RFC, as "5.5".
+        rfc: the one that has the rule.
     """
 
-    def __init__(self, code: int, section: str, message: str) -> None:
+    def __init__(self, code: int, section: str, message: str, rfc: str = RFC) -> None:
         super().__init__(code, section, message)
         self.code = code
         self.section = section
         self.message = message
+        self.rfc = rfc
 
     def __str__(self) -> str:
-        return f"{self.message} ({RFC}, section {self.section})"
+        return f"{self.message} ({self.rfc}, section {self.section})"
 
 
 class FrameTooBig(Exception):

@@ -242,14 +242,20 @@ def _read_key(keys: list[str]) -> str:
     return keys[0]
 
 
-def upgrade_response(key: str, protocol: str | None = None) -> Response:
-    """Return the answer that opens the session (RFC 6455, section 4.2.2)."""
+def upgrade_response(key: str, protocol: str | None = None, extensions: str = "") -> Response:
+    """Return the answer that opens the session (RFC 6455, section 4.2.2).
+
+    Args:
+        extensions: those in use, as they stand in the header.
+    """
     headers = Headers()
     headers["Upgrade"] = "websocket"
     headers["Connection"] = "Upgrade"
     headers["Sec-WebSocket-Accept"] = accept_key(key)
     if protocol is not None:
         headers["Sec-WebSocket-Protocol"] = protocol
+    if extensions:
+        headers["Sec-WebSocket-Extensions"] = extensions
     return Response(101, headers)
 
 
@@ -266,9 +272,17 @@ def plain_response(status: int, body: str | bytes, headers: dict[str, str] | Non
 
 
 def upgrade_request(
-    host: str, target: str, key: str, protocols: Sequence[str], headers: Mapping[str, str]
+    host: str,
+    target: str,
+    key: str,
+    protocols: Sequence[str],
+    headers: Mapping[str, str],
+    extensions: str = "",
 ) -> Request:
     """Return the request that a client sends (RFC 6455, section 4.1).
+
+    Args:
+        extensions: those offered, as they stand in the header.
 
     Raises:
         ValueError: a header cannot stand in a request.
@@ -281,6 +295,8 @@ def upgrade_request(
     fields["Sec-WebSocket-Version"] = "13"
     if protocols:
         fields["Sec-WebSocket-Protocol"] = ", ".join(protocols)
+    if extensions:
+        fields["Sec-WebSocket-Extensions"] = extensions
     for name, value in headers.items():
         if name in fields:
             raise ValueError(f"header {name!r}: the handshake has its own")
@@ -291,7 +307,7 @@ def upgrade_request(
 
 
 def check_response(response: Response, key: str, protocols: Sequence[str], body: bytes = b"") -> str | None:
-    """Return the subprotocol that the server chose, or None.
+    """Return the subprotocol that the server chose, or None; its extensions are not looked at.
 
     Raises:
         HandshakeError: the connection has to be failed (RFC 6455, section 4.1).
@@ -308,8 +324,6 @@ def check_response(response: Response, key: str, protocols: Sequence[str], body:
     if response.headers.get_all("Sec-WebSocket-Accept") != [accept_key(key)]:
         found = response.headers.get_all("Sec-WebSocket-Accept")
         raise refuse(f"Sec-WebSocket-Accept is {found}: {accept_key(key)!r} answers our key")
-    if extensions := tokens(response.headers, "Sec-WebSocket-Extensions"):
-        raise refuse(f"extensions {extensions}: none was offered")
     chosen = response.headers.get_all("Sec-WebSocket-Protocol")
     if len(chosen) > 1 or (chosen and chosen[0] not in protocols):
         raise refuse(f"subprotocol {chosen}: {list(protocols)} were offered")

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 from wslearn.channels import Channels
 from wslearn.converters import Converter
+from wslearn.extensions import Extensions
 
 Seconds = float | timedelta
 
@@ -91,6 +92,13 @@ def channels(name: str, value: Any) -> Channels:
     return value
 
 
+def extensions(name: str, value: Any) -> Extensions:
+    """Return the extensions in order."""
+    if not isinstance(value, Iterable):
+        raise TypeError(f"{name} is {value!r}: a list such as [Deflate()] is needed")
+    return Extensions(value)
+
+
 def origins(name: str, value: Any) -> list[str] | None:
     """Return the list of allowed origins, or None for all."""
     if value is None:
@@ -112,10 +120,11 @@ class Options:
         "masking": flag,
         "content_converter": converter,
         "channels": channels,
+        "extensions": extensions,
         "open_timeout": seconds,
         "close_timeout": seconds,
     }
-    fixed: ClassVar[set[str]] = {"channels"}
+    fixed: ClassVar[set[str]] = {"channels", "extensions"}
     defaults: ClassVar[dict[str, Any]] = {}
 
     ping_period: float | None
@@ -124,6 +133,7 @@ class Options:
     masking: bool
     content_converter: Converter | None
     channels: Channels
+    extensions: Extensions
     open_timeout: float
     close_timeout: float
 
@@ -131,7 +141,7 @@ class Options:
         self._followers: list[Callable[[str, Any], None]] = []
         self._stamps: dict[str, int] = {}
         checked = {name: self._check(name, value) for name, value in values.items()}
-        vars(self).update(self.defaults | {"channels": Channels()} | checked)
+        vars(self).update(self.defaults | {"channels": Channels(), "extensions": Extensions()} | checked)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name.startswith("_"):
@@ -181,6 +191,7 @@ class WebSockets(Options):
         masking: whether we mask what we send; a server that does breaks RFC 6455, section 5.1. False.
         content_converter: for `send_serialized` and `receive_deserialized`. None.
         channels: bounds of a session's queues, in messages. 64 each way.
+        extensions: such as `Deflate()`; in order out, in reverse order in. None of them.
         origins: the allowed values of Origin; None for all. A request without one is let in.
         max_sessions: sessions at once; None for no limit.
         open_timeout: seconds for the whole opening handshake. 10.

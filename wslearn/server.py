@@ -430,17 +430,30 @@ class Opening(asyncio.Protocol):
         limit = self._listening.options.max_sessions
         if limit is not None and len(self._listening.sessions) >= limit:
             raise Refused(503, f"full: max_sessions is {limit}")
-        self._write(upgrade_response(key, route.protocol))
+        self._open(route, parameters, request, key, rest)
+
+    def _open(
+        self, route: Route, parameters: dict[str, str], request: Request, key: str, rest: bytes
+    ) -> None:
+        """Answer 101 and let the session begin."""
+        options, kind = self._listening.options, route.kind
+        assert kind is not None
+        try:
+            extensions = kind._negotiable(options).accept(request.headers)
+        except Exception as error:
+            log.exception("an extension failed in the handshake of %s", request.path)
+            raise Refused(500, type(error).__name__) from None
+        self._write(upgrade_response(key, route.protocol, extensions.header))
         self._done()
-        assert route.kind is not None
-        session = route.kind(
+        session = kind(
             self._transport,
-            self._listening.options,
+            options,
             self._listening.trace,
             self._number,
             "server",
             self._call(request, parameters),
             route.protocol,
+            extensions,
         )
         self._listening.open(session, route.handler, rest)
 

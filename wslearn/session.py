@@ -25,7 +25,18 @@ from typing import Any, Literal, TypeVar, cast
 from websockets.datastructures import Headers
 
 from wslearn.channels import CLOSE, Incoming, Outgoing
-from wslearn.codec import FIN, RSV, FrameReader, Pieces, check_close, encode, first_byte, wrap
+from wslearn.codec import (
+    CONTINUATION,
+    FIN,
+    RSV,
+    FrameReader,
+    Pieces,
+    Utf8,
+    check_close,
+    encode,
+    first_byte,
+    wrap,
+)
 from wslearn.converters import Converter
 from wslearn.errors import (
     ChannelClosed,
@@ -36,6 +47,7 @@ from wslearn.errors import (
     PingTimeout,
     ProtocolViolation,
 )
+from wslearn.extensions import Extension, Extensions
 from wslearn.frames import (
     MAX_REASON,
     Binary,
@@ -55,6 +67,7 @@ from wslearn.trace import Trace
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+E = TypeVar("E", bound=Extension)
 Side = Literal["client", "server"]
 Handler = Callable[[Any], Awaitable[object]]
 Message = str | bytes | Frame
@@ -196,11 +209,17 @@ class RawSession(asyncio.BufferedProtocol):
         side: Side,
         call: Call,
         protocol: str | None = None,
+        extensions: Extensions | None = None,
     ) -> None:
         self.call = call
         self.protocol = protocol
+        self.extensions = extensions or Extensions()
         self.trace = trace
         self.number = number
+        if extensions:
+            # in their place, so that who has none pays nothing
+            self._encode = self._encode_extended  # type: ignore[method-assign]
+            self._deliver = self._deliver_extended  # type: ignore[method-assign]
         self.incoming: Incoming[Frame] = Incoming(options.channels.incoming.capacity)
         self.outgoing: Outgoing[Message] = Outgoing(
             options.channels.outgoing.capacity, self.send, self._try_send, self._encode
@@ -215,7 +234,10 @@ class RawSession(asyncio.BufferedProtocol):
         self._peer: Side = "client" if side == "server" else "server"
         self._masks = options.masking
         self._reader = FrameReader(
-            side == "server", options.max_frame_size, whole_messages=self.whole_messages
+            side == "server",
+            options.max_frame_size,
+            whole_messages=self.whole_messages,
+            rsv=self.extensions.bits,
         )
         self._future: asyncio.Future[CloseReason] = self._loop.create_future()
         self._waiting: list[asyncio.Future[None]] = []
@@ -243,6 +265,26 @@ class RawSession(asyncio.BufferedProtocol):
         self._gone = False  # the transport said so
 
     # ── what an application calls ────────────────────────────────────────────────────────────────
+
+    @classmethod
+    def _negotiable(cls, options: Options) -> Extensions:
+        """Return the extensions that such a session may have: none."""
+        return Extensions()
+
+    def extension(self, kind: type[E]) -> E:
+        """Return the extension of a class, with its `parameters` as agreed and its `codec`.
+
+        Raises:
+            LookupError: the two ends have agreed on none such.
+        """
+        found = self.extension_or_none(kind)
+        if found is None:
+            raise LookupError(f"no {kind.__name__} in this session: {list(self.extensions)} were agreed")
+        return found
+
+    def extension_or_none(self, kind: type[E]) -> E | None:
+        """Return the extension of a class, or None if the two ends have agreed on none such."""
+        return next((one for one in self.extensions if isinstance(one, kind)), None)
 
     @property
     def close_reason(self) -> CloseReasonAwaitable:
@@ -327,11 +369,21 @@ class RawSession(asyncio.BufferedProtocol):
         elif isinstance(message, bytes | bytearray | memoryview):
             kind, first, payload = Binary, FIN | Binary.kind, bytes(message)
         else:
-            raise TypeError(f"message is {message!r}: a str, bytes or a Frame is needed")
+            raise _no_message(message)
         if self._unfinished is not None:
             first = self._continue(kind, first)
         self._unfinished = None if first & FIN else kind
         return wrap(first, payload, self._chance(4) if self._masks else None)
+
+    def _encode_extended(self, message: Message) -> bytes:
+        """Return the bytes of a data frame as its extensions, in order, have changed it."""
+        frame = _as_frame(message)
+        if self._unfinished is not None:
+            self._continue(type(frame), 0)
+            frame.opcode = CONTINUATION
+        for extension in self.extensions:
+            frame = extension.codec.encode(frame)
+        return type(self)._encode(self, frame)
 
     def _continue(self, kind: type[Frame], first: int) -> int:
         if kind is self._unfinished:
@@ -456,6 +508,25 @@ class RawSession(asyncio.BufferedProtocol):
     def _deliver(self, frame: Frame) -> None:
         if not self.incoming.put(frame) and not self._discards:
             self._overflow("incoming", self.incoming.capacity)
+
+    def _deliver_extended(self, frame: Frame) -> None:
+        """Deliver a message as its extensions, in reverse order, have changed it."""
+        limit, reserved = self._reader.max_frame_size, frame.rsv1 or frame.rsv2 or frame.rsv3
+        try:
+            for extension in reversed(self.extensions):
+                frame = extension.codec.decode(frame, limit)
+            if limit is not None and len(frame.data) > limit:
+                raise FrameTooBig(len(frame.data), limit)
+            if reserved and isinstance(frame, Text):
+                Utf8().feed(frame.data, True)
+        except (ProtocolViolation, FrameTooBig) as error:
+            self._fail(error)
+        except Exception as error:
+            self._deaf = True
+            self._failed(error, "an extension")
+            self.incoming.end(self._refusal())
+        else:
+            type(self)._deliver(self, frame)
 
     def _stop_reading(self) -> None:
         self._stopped = True
@@ -838,6 +909,10 @@ class Session(RawSession):
         self._heartbeat = Heartbeat(self)
         self._heartbeat.restart()
 
+    @classmethod
+    def _negotiable(cls, options: Options) -> Extensions:
+        return options.extensions
+
     @property
     def converter(self) -> Converter:
         """The option `content_converter`.
@@ -1060,6 +1135,22 @@ class Heartbeat:
     def _cancel_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
+
+
+def _as_frame(message: Message) -> Frame:
+    """Return a message as a frame of its own."""
+    match message:
+        case str():
+            return Text(message)
+        case Frame():
+            return type(message)(message.data, message.fin, message.rsv1, message.rsv2, message.rsv3)
+        case bytes() | bytearray() | memoryview():
+            return Binary(message)
+    raise _no_message(message)
+
+
+def _no_message(message: object) -> TypeError:
+    return TypeError(f"message is {message!r}: a str, bytes or a Frame is needed")
 
 
 def _said(close: Close, by: By) -> CloseReason:
