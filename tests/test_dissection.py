@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import zlib
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from wslearn.codec import encode, read_header
-from wslearn.dissection import Dissection, Field, Sender, dissect
+from wslearn.dissection import Dissection, Field, Sender, dissect, dissect_handshake, read_hex
 from wslearn.frames import Binary, Close, CloseReason, Frame, Pong, Text
 
 KEY = bytes.fromhex("37fa213d")
@@ -146,7 +149,8 @@ RFC_RULES = [
     ("810361eda0", [("invalid UTF-8 in text: byte 2 cannot stand there", "8.1", 32, 8)]),
     ("810361e282", [("invalid UTF-8 in text: it ends inside a character, after 3 bytes", "8.1", 24, 16)]),
     ("810461e282", []),
-    ("0101ff", []),
+    ("0101ff", [("invalid UTF-8 in text: byte 0 cannot stand there", "8.1", 16, 8)]),
+    ("0101e2", []),
     ("8001ff", []),
     ("8201ff", []),
 ]
@@ -189,6 +193,52 @@ def test_a_bit_that_an_extension_claims_is_no_violation_on_a_message() -> None:
     assert len(dissect(encode(deflated), extensions=[Claims(2), Claims(3)]).violations) == 1
     assert len(dissect(b"\xc9\x00", extensions=[Claims(1)]).violations) == 1
     assert len(dissect(b"\xc0\x00", extensions=[Claims(1)]).violations) == 1
+
+
+DEFLATED = bytes.fromhex("c107f248cdc9c90700")
+
+
+def test_a_compressed_message_has_both_its_forms() -> None:
+    hello = dissect(DEFLATED, extensions=[Claims(1)])
+    assert (hello.unmasked, hello.inflated) == (DEFLATED[2:], b"Hello")
+    assert repr(hello).endswith("\ninflated: 'Hello', 5 bytes")
+    assert (
+        "<li><strong>inflated</strong>: <code>&#x27;Hello&#x27;, 5 bytes</code></li>" in hello._repr_html_()
+    )
+    assert dissect(encode(Text(DEFLATED[2:], rsv1=True), KEY), extensions=[Claims(1)]).inflated == b"Hello"
+
+
+@pytest.mark.parametrize(
+    "wire",
+    [
+        DEFLATED[:-1],
+        b"\x81" + DEFLATED[1:],
+        b"\x41" + DEFLATED[1:],
+        b"\xc9" + DEFLATED[1:],
+        b"\xc1\x05\xf2\x00\x11\x00\x00",
+    ],
+    ids=["cut", "not compressed", "a fragment", "a ping", "with an earlier context"],
+)
+def test_what_does_not_stand_for_itself_is_not_inflated(wire: bytes) -> None:
+    assert dissect(wire, extensions=[Claims(1)]).inflated is None
+    assert dissect(DEFLATED).inflated is None
+
+
+def test_a_bomb_is_inflated_to_one_mebibyte() -> None:
+    packer = zlib.compressobj(wbits=-15)
+    bomb = packer.compress(bytes(2**21)) + packer.flush(zlib.Z_SYNC_FLUSH)
+    dissection = dissect(encode(Binary(bomb[:-4], rsv1=True)), extensions=[Claims(1)])
+    assert dissection.inflated == bytes(2**20)
+    assert "1048576 bytes or more" in repr(dissection)
+
+
+def test_wrong_text_is_found_behind_compression_and_stands_for_all_its_bits() -> None:
+    packer = zlib.compressobj(wbits=-15)
+    payload = (packer.compress(b"ab\xff") + packer.flush(zlib.Z_SYNC_FLUSH))[:-4]
+    dissection = dissect(encode(Text(payload, rsv1=True)), extensions=[Claims(1)])
+    assert broken(dissection) == [
+        ("invalid UTF-8 in inflated text: byte 2 cannot stand there", "8.1", 16, 8 * len(payload))
+    ]
 
 
 def test_a_frame_may_break_many_rules() -> None:
@@ -245,10 +295,45 @@ def test_bytearrays_and_views_are_bytes_too() -> None:
     assert dissect(bytearray(HELLO)) == dissect(memoryview(HELLO)) == dissect(HELLO)
 
 
-@pytest.mark.parametrize("data", ["818537fa", None, 5, [1, 2]])
-def test_what_is_no_bytes_is_refused(data: object) -> None:
-    with pytest.raises(TypeError, match=r"data is .*: bytes are needed"):
-        dissect(data)  # type: ignore[arg-type]
+@pytest.mark.parametrize("data", ["818537fa", None, 5, [1, 2], "81" * 2**20])
+@pytest.mark.parametrize("take_apart", [dissect, dissect_handshake])
+def test_what_is_no_bytes_is_refused_in_one_short_line(take_apart: Any, data: object) -> None:
+    with pytest.raises(TypeError, match=r"data is .*: bytes are needed") as refused:
+        take_apart(data)
+    assert len(str(refused.value)) < 110
+
+
+@pytest.mark.parametrize("text", ["81 05", "8105", "0x81,0x05", "81:05", " 81\n05 "])
+def test_hex_is_read_as_people_copy_it(text: str) -> None:
+    assert read_hex(text) == b"\x81\x05"
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"), [("8g", "'8g'"), ("81 5", "'5'"), ("", "''"), ("hallo", "'hallo'")]
+)
+def test_a_typo_in_hex_is_named(text: str, wrong: str) -> None:
+    with pytest.raises(ValueError, match=f"{wrong} is no hex: two digits of 0-9 and a-f a byte"):
+        read_hex(text)
+
+
+@pytest.mark.parametrize(
+    ("wire", "line"),
+    [
+        (b"", "no frame: 0 bytes"),
+        (b"\x81", "Text frame, incomplete"),
+        (
+            b"\x82\x7f" + b"\x80" + bytes(7),
+            f"Binary frame: header 10 bytes, payload {2**63} bytes, incomplete",
+        ),
+        (encode(Binary(bytes(2**24))), "Binary frame: header 10 bytes, payload 16777216 bytes"),
+        (encode(Text("é" * 2**23), KEY), "Text frame: header 14 bytes, payload 16777216 bytes"),
+    ],
+    ids=["empty", "half a header", "2**63", "16 MiB", "16 MiB of text"],
+)
+def test_odd_bytes_begin_with_one_clear_line(wire: bytes, line: str) -> None:
+    dissection = dissect(wire)
+    assert repr(dissection).partition("\n")[0] == line
+    assert len(repr(dissection)) < 3000
 
 
 def test_an_unknown_sender_is_refused() -> None:

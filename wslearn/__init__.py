@@ -3,7 +3,7 @@
 from wslearn.channels import CLOSE, DROP_OLDEST, SUSPEND, Channels, SharedFlow, bounded, unlimited
 from wslearn.client import connect, connect_raw
 from wslearn.converters import JsonConverter
-from wslearn.dissection import Dissection, Field, dissect
+from wslearn.dissection import Dissection, Field, HandshakeDissection, dissect, dissect_handshake
 from wslearn.errors import (
     ChannelClosed,
     ChannelOverflow,
@@ -46,6 +46,7 @@ __all__ = [
     "Field",
     "Frame",
     "FrameTooBig",
+    "HandshakeDissection",
     "HandshakeError",
     "JsonConverter",
     "Opcode",
@@ -65,6 +66,7 @@ __all__ = [
     "connect",
     "connect_raw",
     "dissect",
+    "dissect_handshake",
     "simulate",
     "unlimited",
 ]

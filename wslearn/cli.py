@@ -10,14 +10,13 @@ import asyncio
 import hashlib
 import json
 import os
-import re
 import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 
-from wslearn.dissection import Sender, dissect
+from wslearn.dissection import Sender, dissect, read_hex
 from wslearn.frames import CloseCode, CloseReason, Text
 from wslearn.options import WebSockets
 from wslearn.server import Application
@@ -193,11 +192,10 @@ async def _serve(host: str, port: int) -> None:
 
 def show_dissection(words: list[str], sender: Sender | None = None) -> int:
     """Print the fields of each frame in bytes that are given as hex digits."""
-    pairs = re.split(r"[\s,:]+", " ".join(words).strip())
-    for pair in pairs:
-        if not re.fullmatch(r"(0x)?([0-9a-fA-F]{2})+", pair):
-            return _fail(2, f"dissect: {pair!r} is no hex: two digits of 0-9 and a-f a byte, as {EXAMPLE}")
-    data = bytes.fromhex("".join(pair.removeprefix("0x") for pair in pairs))
+    try:
+        data = read_hex(" ".join(words))
+    except ValueError as error:
+        return _fail(2, f"dissect: {error}, as {EXAMPLE}")
     while data:
         dissection = dissect(data, sender)
         print(dissection)

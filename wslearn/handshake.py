@@ -123,7 +123,7 @@ def read_request(head: bytes) -> Request:
     """
     first, *lines = _lines(head)
     match first.split(" "):
-        case [method, target, version] if TOKEN.fullmatch(method) and _is_target(target):
+        case [method, target, version] if TOKEN.fullmatch(method) and is_target(target):
             if version != "HTTP/1.1":
                 raise Refused(505 if version.startswith("HTTP/") else 400, f"{version}: HTTP/1.1 is needed")
         case ["PRI", "*", _]:
@@ -156,7 +156,8 @@ def _lines(head: bytes) -> list[str]:
     return head.removesuffix(END).decode("latin-1").split("\r\n")
 
 
-def _is_target(target: str) -> bool:
+def is_target(target: str) -> bool:
+    """Tell whether a request may be for this: a path, or a whole URL."""
     # "Request-URI ... MUST match the /resource name/" or be an absolute http/https URI (4.1)
     is_one = target.startswith("/") or ABSOLUTE.match(target) is not None
     return is_one and CONTROL.search(target) is None
