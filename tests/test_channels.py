@@ -135,13 +135,19 @@ def test_receiver_that_is_cancelled_loses_no_item(late):
     run(scenario)
 
 
+def test_try_receive_needs_no_loop():
+    incoming = Incoming(8)
+    incoming.put("a")
+    assert [incoming.try_receive(), incoming.try_receive()] == ["a", None]
+
+
 def test_item_is_in_hand_from_taking_it_to_asking_for_the_next():
     async def scenario():
         incoming = Incoming(8)
         incoming.put("a")
         assert not incoming.idle
         await incoming.receive()
-        assert incoming.in_hand is asyncio.current_task()
+        assert incoming.holders == [asyncio.current_task()]
         assert not incoming.idle
         assert incoming.try_receive() is None
         assert incoming.idle
@@ -149,12 +155,37 @@ def test_item_is_in_hand_from_taking_it_to_asking_for_the_next():
     run(scenario)
 
 
-def test_item_is_in_nobodys_hand_when_its_task_has_ended():
+def test_item_whose_task_has_ended_is_in_the_hands_of_the_owner_if_there_is_one():
     async def scenario():
         incoming = Incoming(8)
         incoming.put("a")
         await asyncio.create_task(incoming.receive())
         assert incoming.idle
+        incoming.owner = asyncio.current_task()
+        assert not incoming.idle
+        assert incoming.try_receive() is None
+        assert incoming.idle
+
+    run(scenario)
+
+
+def test_items_are_in_the_hands_of_all_tasks_that_took_one():
+    async def scenario():
+        incoming = Incoming(8)
+        incoming.put("a")
+        incoming.put("b")
+        taking = [asyncio.create_task(take_and_ask_after(incoming, pause)) for pause in (1, 2)]
+        await asyncio.sleep(0.1)
+        assert set(incoming.holders) == set(taking)
+        await asyncio.sleep(1)
+        assert incoming.holders == taking[1:]
+        await asyncio.sleep(1)
+        assert incoming.idle
+
+    async def take_and_ask_after(incoming, pause):
+        await incoming.receive()
+        await asyncio.sleep(pause)
+        assert incoming.try_receive() is None
 
     run(scenario)
 

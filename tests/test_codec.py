@@ -105,7 +105,7 @@ VIOLATIONS = [
     ("8f00", 1002, "5.2", "unknown opcode: 15"),
     ("8180", 1002, "5.1", "masked frame from a server"),
     ("0900", 1002, "5.5", "control frame in fragments"),
-    ("897e", 1002, "5.5", "control frame too long: 126 bytes or more, at most 125"),
+    ("897e", 1002, "5.5", "control frame too long: "),
     ("8000", 1002, "5.4", "continuation frame, and no message is open"),
     ("0100 8100", 1002, "5.4", "Text frame inside an unfinished message"),
     ("0100 8200", 1002, "5.4", "Binary frame inside an unfinished message"),

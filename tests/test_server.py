@@ -265,9 +265,15 @@ def test_get_handler_that_fails_or_returns_something_else_gets_500(caplog):
     async def fail(call):
         raise ZeroDivisionError("secret")
 
+    @app.get("/cancel")
+    async def cancel(call):
+        raise asyncio.CancelledError
+
     assert answer_to(b"GET /fail HTTP/1.1\r\nHost: a\r\n\r\n", app).endswith(b"\r\n\r\nZeroDivisionError")
     assert answer_to(b"GET /none HTTP/1.1\r\nHost: a\r\n\r\n", app).endswith(b"\r\n\r\nTypeError")
-    assert [record.exc_info[0] for record in caplog.records] == [ZeroDivisionError, TypeError]
+    assert answer_to(b"GET /cancel HTTP/1.1\r\nHost: a\r\n\r\n", app).endswith(b"\r\n\r\nCancelledError")
+    errors = [ZeroDivisionError, TypeError, asyncio.CancelledError]
+    assert [record.exc_info[0] for record in caplog.records] == errors
 
 
 def test_get_handler_may_take_longer_than_the_handshake():
@@ -299,6 +305,18 @@ def test_path_parameters_query_and_headers_are_in_the_call():
     assert (call.path, call.parameters) == ("/rooms/a b/7", {"room": "a b", "seat": "7"})
     assert (call.query, call.headers["X-Name"]) == ({"x": ["1"]}, "me")
     assert (call.remote[0], call.attributes) == ("client", {})
+
+
+def test_path_that_a_client_made_stays_on_its_line(caplog):
+    app = application()
+
+    @app.websocket("/{name}")
+    async def fail(session):
+        assert repr(session) == r"<Session 1: server of '/a\nb', open>"
+        raise ZeroDivisionError
+
+    answer_to(UPGRADE.replace(b"GET /", b"GET /a%0Ab") + b"\x88\x80\0\0\0\0", app)
+    assert caplog.messages == [r"session 1: the handler of '/a\nb' failed"]
 
 
 @pytest.mark.parametrize(
@@ -415,6 +433,17 @@ def test_starting_an_application_again_at_its_address_stops_the_former_server():
         async with connect(second.url()) as again:
             await again.send("hi")
             assert await again.incoming.receive() == Text("hi")
+
+    simulate(scene)
+
+
+def test_starting_an_application_again_at_the_port_it_was_given_stops_the_former_server():
+    async def scene(net):
+        app = echo_application()
+        first = await app.start("server")
+        second = await app.start("server", first.port)
+        assert "stopped" in repr(first)
+        assert first.port == second.port
 
     simulate(scene)
 

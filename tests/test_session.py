@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from wslearn import (
     CLOSE,
+    Application,
     Binary,
     ChannelClosed,
     ChannelOverflow,
@@ -24,6 +25,7 @@ from wslearn import (
     Pong,
     ProtocolViolation,
     Text,
+    WebSockets,
     bounded,
     connect,
     simulate,
@@ -184,6 +186,40 @@ def test_handler_that_raises_says_1011_with_the_name_only_and_logs_one_traceback
     converse("server", script, fail)
     (record,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert record.exc_info[0] is ZeroDivisionError
+
+
+@pytest.mark.parametrize(
+    "error", [asyncio.CancelledError(), BaseExceptionGroup("several", [asyncio.CancelledError()])], ids=repr
+)
+def test_handler_that_raises_a_cancellation_of_its_own_says_1011_and_logs_one_traceback(caplog, error):
+    async def fail(session):
+        raise error
+
+    async def script(peer):
+        assert await peer.hear() == one_frame_of(type(error).__name__)
+        peer.say("88 03f3")
+        peer.hang_up()
+
+    converse("server", script, fail)
+    (record,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert record.exc_info[1] is error
+
+
+def test_handler_that_is_interrupted_says_1011_and_the_interrupt_goes_on():
+    async def interrupt(session):
+        await session.incoming.receive()
+        raise KeyboardInterrupt
+
+    traces = []
+
+    async def script(peer):
+        traces.append(peer.session.trace)
+        peer.say(text("x"))
+        await peer.hear()
+
+    with pytest.raises(KeyboardInterrupt):
+        converse("server", script, interrupt)
+    assert traces[0].frames[-1].frame == Close(CloseReason(1011, "KeyboardInterrupt"))
 
 
 def test_client_whose_block_raises_says_1011_and_the_exception_goes_on():
@@ -589,16 +625,66 @@ def test_our_close_is_written_when_who_has_the_last_message_awaits_close_reason(
 
 
 def test_our_close_is_written_when_the_task_that_has_the_last_message_ends():
+    reasons = []
+
+    async def greet(session):
+        await session.send("a")
+        await asyncio.sleep(1)
+        await session.close(BYE)
+        reasons.append(await session.close_reason)
+        assert asyncio.get_running_loop().time() == 1
+
     async def scene(net):
-        peer = await meet("client", lambda session: asyncio.sleep(100))
-        cell = asyncio.create_task(peer.session.incoming.receive())
-        peer.say(text("a"))
-        await cell
-        peer.say("88 03e9")
-        assert await peer.hear() == "88 03e9"
-        assert net.trace.chunks[-1].time == 0
+        app = Application()
+        app.install(WebSockets)
+        app.websocket("/")(greet)
+        async with app.start("server", 80) as server:
+            session = await connect(server.url())
+            cell = asyncio.create_task(session.incoming.receive())
+            await cell
+            await asyncio.sleep(2)
 
     simulate(scene)
+    assert reasons == [BYE]
+
+
+@both_sides
+def test_message_received_within_a_time_out_is_answered_before_our_close(side):
+    async def slow_echo(session):
+        while True:
+            frame = await asyncio.wait_for(session.incoming.receive(), 5)
+            await asyncio.sleep(2)
+            await session.send(frame)
+
+    async def script(peer):
+        peer.say(text("a"))
+        await asyncio.sleep(1)
+        peer.say("88 03e9")
+        assert [await peer.hear(), await peer.hear()] == [text("a"), "88 03e9"]
+        assert asyncio.get_running_loop().time() == 2
+        peer.hang_up()
+
+    converse(side, script, slow_echo)
+
+
+@both_sides
+def test_messages_in_the_hands_of_several_tasks_are_answered_before_our_close(side):
+    async def slow_echo(session, seconds):
+        async for frame in session.incoming:
+            await asyncio.sleep(seconds)
+            await session.send(frame)
+
+    async def two(session):
+        await asyncio.gather(slow_echo(session, 3), slow_echo(session, 2))
+
+    async def script(peer):
+        peer.say(text("a"), text("b"))
+        await asyncio.sleep(1)
+        peer.say("88 03e9")
+        assert [await peer.hear() for _ in range(3)] == [text("b"), text("a"), "88 03e9"]
+        peer.hang_up()
+
+    converse(side, script, two)
 
 
 @both_sides
@@ -708,6 +794,22 @@ def test_close_goes_after_everything_sent_before_it_and_nothing_after_it(side):
         peer.say("89", "88 03e8")
         if side == "server":
             assert await peer.hear() == "FIN"
+        peer.hang_up()
+
+    converse(side, script, shout)
+
+
+@both_sides
+def test_close_goes_after_a_ping_that_waits(side):
+    async def shout(session):
+        await session.send(bytes(300_000))
+        pinging = asyncio.create_task(session.send(Ping(b"mine")))
+        await asyncio.sleep(1)
+        await asyncio.gather(session.close(BYE), pinging)
+
+    async def script(peer):
+        await asyncio.sleep(2)
+        assert [await peer.hear() for _ in range(3)][1:] == ["89 6d696e65", BYE_FRAME]
         peer.hang_up()
 
     converse(side, script, shout)
@@ -867,7 +969,24 @@ def test_errors_of_its_own_session_count_as_the_handlers_return(caplog, end, gro
     caplog.set_level(logging.DEBUG)
     converse("server", script, receive_in_a_group if grouped else receive_for_ever, max_frame_size=100)
     assert warnings_in(caplog) == []
-    assert len([line for line in caplog.messages if "the handler of / ended with" in line]) == 1
+    assert len([line for line in caplog.messages if line.startswith("session 1: ")]) == 1
+
+
+@both_sides
+@pytest.mark.parametrize("raw", [False, True])
+def test_errors_of_its_own_session_say_no_other_close_when_they_leave_a_handler(side, raw):
+    async def receive_for_ever(session):
+        while True:
+            await session.incoming.receive()
+
+    async def scene(net):
+        peer = await meet(side, receive_for_ever, raw=raw)
+        peer.say(BYE_FRAME)
+        heard = await peer.hear()
+        peer.hang_up()
+        return heard
+
+    assert simulate(scene) == ("FIN" if raw else BYE_FRAME)
 
 
 def test_violation_is_one_debug_line_with_code_and_section(caplog):
@@ -877,11 +996,22 @@ def test_violation_is_one_debug_line_with_code_and_section(caplog):
 
     caplog.set_level(logging.DEBUG, "wslearn")
     converse("server", script)
-    first, second = caplog.messages
-    assert first == (
+    assert caplog.messages == [
         "session 1: 1002: unknown opcode: 3, known are 0, 1, 2, 8, 9 and 10 (RFC 6455, section 5.2)"
-    )
-    assert second.startswith("session 1: the handler of / ended with unknown opcode")
+    ]
+
+
+@both_sides
+def test_control_frame_too_long_is_named_with_its_length(side):
+    listen = Listener()
+
+    async def script(peer):
+        peer.say("89 " + bytes(126).hex())
+        await peer.hear()
+        peer.hang_up()
+
+    converse(side, script, listen)
+    assert str(listen.seen[0]) == ("control frame too long: 126 bytes, at most 125 (RFC 6455, section 5.5)")
 
 
 def test_closed_channel_of_another_session_is_an_error_like_any_other(caplog):
@@ -1667,6 +1797,20 @@ def test_raw_send_writes_what_it_is_given_and_refuses_after_our_close(side):
         peer.hang_up()
 
     converse_raw(side, script, send)
+
+
+@both_sides
+def test_raw_close_takes_only_codes_that_may_be_sent(side):
+    async def leave(session):
+        with pytest.raises(ValueError, match="close code 1005: 1000 to 1003"):
+            await session.close(CloseReason(1005))
+        await session.close(BYE)
+
+    async def script(peer):
+        assert await peer.hear() == BYE_FRAME
+        peer.hang_up()
+
+    converse_raw(side, script, leave)
 
 
 @both_sides

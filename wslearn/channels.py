@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
 from enum import Enum
 from itertools import count
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 
 from wslearn.errors import ChannelClosed, ChannelOverflow
 
@@ -84,7 +84,8 @@ class Channels:
 class Incoming(Generic[T]):
     """What has arrived and waits for the handler; the end of the conversation is its last item.
 
-    `in_hand` is the task that took the newest item and has not asked for the next one yet. `on_room`
+    `holders` are the tasks that took an item and have not asked for the next one yet. What one of them
+    leaves when it ends is in the hands of the `owner`, the task of the handler, if there is one. `on_room`
     is called when an item has been taken, `on_end` when somebody asked and got the end.
     """
 
@@ -95,15 +96,17 @@ class Incoming(Generic[T]):
         "_waiting",
         "capacity",
         "full",
-        "in_hand",
+        "holders",
         "on_end",
         "on_room",
+        "owner",
     )
 
     def __init__(self, capacity: float) -> None:
         self.capacity = capacity
         self.full = False
-        self.in_hand: asyncio.Task[Any] | None = None
+        self.holders: list[asyncio.Task[Any]] = []
+        self.owner: asyncio.Task[Any] | None = None
         self.on_room: Callable[[], None] | None = None
         self.on_end: Callable[[], None] | None = None
         self._items: deque[T] = deque()
@@ -124,21 +127,23 @@ class Incoming(Generic[T]):
 
     def try_receive(self) -> T | None:
         """Return the next item if one waits, else None."""
-        self.in_hand = None
+        task = asyncio.current_task() if asyncio._get_running_loop() else None
+        held = self.put_down(task)
         if self._items:
-            return self._take()
-        if self._end is not None and self.on_end is not None:
-            self.on_end()
+            return self._take(task)
+        if self._end is not None:
+            self._come_to_the_end(held)
         return None
 
     def __aiter__(self) -> AsyncIterator[T]:
         return self
 
     async def __anext__(self) -> T:
-        self.in_hand = None
+        held = self.put_down(task := asyncio.current_task())
         while not self._items:
             if self._end is not None:
-                self._ask()
+                self._come_to_the_end(held)
+                self._raise_the_end()
             turn = asyncio.get_running_loop().create_future()
             self._waiting.append(turn)
             try:
@@ -146,7 +151,7 @@ class Incoming(Generic[T]):
             except asyncio.CancelledError:
                 self._give_up(turn)
                 raise
-        return self._take()
+        return self._take(task)
 
     def __len__(self) -> int:
         return len(self._items)
@@ -161,7 +166,18 @@ class Incoming(Generic[T]):
     @property
     def idle(self) -> bool:
         """Whether no item waits and none is in anybody's hands."""
-        return not self._items and (self.in_hand is None or self.in_hand.done())
+        if self._items:
+            return False
+        is_owned = self.owner is not None and not self.owner.done()
+        return not any(is_owned or not holder.done() for holder in self.holders)
+
+    def put_down(self, task: asyncio.Task[Any] | None) -> bool:
+        """Note that a task is done with its item, as one that has ended is; tell whether it had one."""
+        if not self.holders:
+            return False
+        held = task in self.holders
+        self.holders = [holder for holder in self.holders if holder is not task and not holder.done()]
+        return held
 
     def put(self, item: T) -> bool:
         """Add an item if there is room for it; what comes behind the end is nobody's."""
@@ -188,19 +204,24 @@ class Incoming(Generic[T]):
         while self._waiting:
             self._wake()
 
-    def _take(self) -> T:
+    def _take(self, task: asyncio.Task[Any] | None) -> T:
         item = self._items.popleft()
         self.full = False
-        self.in_hand = asyncio.current_task()
+        if task is not None:
+            self.holders.append(task)
         if self.on_room is not None:
             self.on_room()
         return item
 
-    def _ask(self) -> None:
-        """Raise the end."""
-        assert self._end is not None
+    def _come_to_the_end(self, held: bool) -> None:
+        """Tell that somebody asked and got the end; who had nothing in hand asked for who waits for it."""
+        if not held:
+            self.holders.clear()
         if self.on_end is not None:
             self.on_end()
+
+    def _raise_the_end(self) -> NoReturn:
+        assert self._end is not None
         if isinstance(self._end, ChannelClosed):
             raise StopAsyncIteration
         raise self._end.with_traceback(None)

@@ -92,6 +92,7 @@ class Connecting(Generic[S]):
 
     async def __aenter__(self) -> S:
         self._session = await self._open()
+        self._session.incoming.owner = asyncio.current_task()
         return self._session
 
     async def __aexit__(
@@ -112,6 +113,7 @@ class Connecting(Generic[S]):
                 attempt += 1
                 continue
             attempt = 0
+            session.incoming.owner = asyncio.current_task()
             try:
                 yield session
             finally:
@@ -371,7 +373,7 @@ class Tunnel(asyncio.Protocol):
 
 async def _leave(session: RawSession, error: BaseException | None) -> None:
     """Close the session as its block ended, and wait until its connection is gone."""
-    if error is not None:
+    if error is not None and not session._is_own(error):
         session._say(failure(error))
     session._end_of_handler()
     await session._until_gone()

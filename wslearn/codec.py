@@ -325,21 +325,21 @@ class FrameReader:
             # client MUST close a connection if it detects a masked frame" (5.1)
             _violate("5.1", "unmasked frame from a client" if self._mask else "masked frame from a server")
         if opcode >= Close.kind:
-            self._check_control(first, second & LENGTH)
+            self._check_control(first, second)
         elif opcode == CONTINUATION and self._open is None:
             _violate("5.4", "continuation frame, and no message is open")
         elif opcode != CONTINUATION and self._open is not None:
             _violate("5.4", f"{KINDS[opcode].__name__} frame inside an unfinished message")
 
-    @staticmethod
-    def _check_control(first: int, length: int) -> None:
+    def _check_control(self, first: int, second: int) -> None:
         # "All control frames MUST have a payload length of 125 bytes or less and MUST NOT be
         # fragmented." (5.5)
         if not first & FIN:
             _violate("5.5", f"control frame in fragments: opcode {first & OPCODE} with FIN 0")
-        if length > MAX_CONTROL_PAYLOAD:
-            least = 65536 if length == 127 else 126
-            _violate("5.5", f"control frame too long: {least} bytes or more, at most {MAX_CONTROL_PAYLOAD}")
+        if second & LENGTH > MAX_CONTROL_PAYLOAD:
+            length = self._read_length(second)
+            size = "126 bytes or more" if length < 0 else f"{length} bytes"
+            _violate("5.5", f"control frame too long: {size}, at most {MAX_CONTROL_PAYLOAD}")
 
     def _read_length(self, second: int) -> int:
         """Return the declared length, or -1 while its bytes are missing."""

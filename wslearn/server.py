@@ -194,7 +194,8 @@ class Starting:
     async def _start(self) -> Server:
         listening = Listening(self._app, self._host, self._port)
         for other in list(self._app._running):
-            if other.loop is listening.loop and other.address == listening.address:
+            taken = (other.address, (other.address[0], other.port))
+            if other.loop is listening.loop and listening.address in taken:
                 await other.stop()
         await listening.listen(self._ssl)
         self._app._running.add(listening)
@@ -484,8 +485,10 @@ class Opening(asyncio.Protocol):
             if not isinstance(body, str | bytes):
                 raise TypeError(f"handler of {route.path!r} returned {body!r}: str or bytes are needed")
             response = plain_response(200, body)
-        except Exception as error:
-            log.exception("the handler of %s failed", call.path)
+        except (Exception, asyncio.CancelledError) as error:
+            if self._transport.is_closing():
+                raise
+            log.exception("the handler of %s failed", call.shown_path)
             response = plain_response(500, type(error).__name__)
         self._finish(response)
 

@@ -148,6 +148,11 @@ class Call:
     remote: tuple[str, int] | None = None
     attributes: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def shown_path(self) -> str:
+        """The path as it stays on one line."""
+        return self.path if self.path.isprintable() else repr(self.path)
+
 
 class Live:
     """An option of one session: its own or the server's, whichever was assigned last."""
@@ -318,7 +323,9 @@ class RawSession(asyncio.BufferedProtocol):
         """
         if not isinstance(reason, CloseReason):
             raise TypeError(f"reason is {reason!r}: a CloseReason is needed")
-        await self._close(Close(reason))
+        close = Close(reason)
+        _check_ours(close)
+        await self._close(close)
 
     async def close_exceptionally(self, error: BaseException) -> None:
         """Say Close 1011 with the name of the error's type, and nothing else of it."""
@@ -349,7 +356,7 @@ class RawSession(asyncio.BufferedProtocol):
     def __repr__(self) -> str:
         state = "over" if self._over else "closing" if self._farewell else "open"
         said = f", {self._reason!r}" if self._reason else ""
-        return f"<{type(self).__name__} {self.number}: {self._side} of {self.call.path}, {state}{said}>"
+        return f"<{type(self).__name__} {self.number}: {self._side} of {self.call.shown_path}, {state}{said}>"
 
     # ── sending ──────────────────────────────────────────────────────────────────────────────────
 
@@ -588,34 +595,30 @@ class RawSession(asyncio.BufferedProtocol):
 
     def _end_incoming(self, error: Exception) -> bool:
         """Set the last item of `incoming`; tell whether a message stands before it."""
-        incoming, holder = self.incoming, self.incoming.in_hand
+        incoming = self.incoming
         waits = not incoming.idle
         incoming.end(self._tell(error))
         if waits:
             incoming.on_end = self._release
-            if holder is not None:
-                holder.add_done_callback(self._holder_ended)
+            for holder in incoming.holders:
+                holder.add_done_callback(lambda _: self._release())
         return waits
 
-    def _holder_ended(self, task: asyncio.Task[Any]) -> None:
-        if self.incoming.idle:
+    def _awaits_end(self, task: asyncio.Task[Any] | None) -> None:
+        """Note that who has a message in hand waits for nothing but the end."""
+        if task is not None and task in (*self.incoming.holders, self.incoming.owner):
+            self.incoming.put_down(task)
             self._release()
 
-    def _awaits_end(self, task: asyncio.Task[Any] | None) -> None:
-        """Note that who has the newest message in hand waits for nothing but the end."""
-        if task is not None and task is self.incoming.in_hand:
-            self.incoming.in_hand = None
-            self._holder_ended(task)
-
     def _release(self) -> None:
-        """Write the Close that waited until the handler came to the end."""
-        if self._held:
+        """Write the Close that waited, if the handler has come to the end."""
+        if self._held and self.incoming.idle:
             self._held, self._mute = False, True
             self._finish_writing()
 
     def _finish_writing(self) -> None:
         """Write our Close, or end TCP, when nothing else waits any more."""
-        if len(self.outgoing) or self._over:
+        if self._controls or len(self.outgoing) or self._over:
             return
         if self._farewell is not None and not self._held and not self._close_sent:
             self._write_close(self._farewell)
@@ -762,21 +765,26 @@ class RawSession(asyncio.BufferedProtocol):
 
     async def _serve(self, handler: Handler) -> None:
         """Run the handler from the first frame to the end."""
+        task = self.incoming.owner = asyncio.current_task()
         try:
             await handler(self)
-        except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            self._say(Close(GOING_AWAY) if task and task.cancelling() else failure(error))
+        except (Exception, BaseExceptionGroup, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and task and task.cancelling():
+                self._say(Close(GOING_AWAY))
+                raise
+            self._failed(error, f"the handler of {self.call.shown_path}")
+        except (KeyboardInterrupt, SystemExit) as error:
+            self._say(failure(error))
             raise
-        except Exception as error:
-            self._failed(error, f"the handler of {self.call.path}")
         finally:
             self._end_of_handler()
 
     def _failed(self, error: BaseException, what: str) -> None:
         """Let an error that nobody caught end the session; here errors become close codes."""
         if self._is_own(error):
-            log.debug("session %d: %s ended with %s", self.number, what, error)
+            # what else the session told has its line already
+            if all(isinstance(told, ChannelClosed) for told in self._told):
+                log.debug("session %d: %s ended with %s", self.number, what, error)
         elif isinstance(error, DeserializeError):
             log.debug("session %d: %d: %s", self.number, error.code, error)
             self._say(_close(error.code, error))
@@ -801,7 +809,7 @@ class RawSession(asyncio.BufferedProtocol):
     def _leave(self) -> None:
         """Note that nobody reads `incoming` any more."""
         self._handler_ended = True
-        self.incoming.in_hand = None
+        self.incoming.holders, self.incoming.owner = [], None
         self._cancel_tasks()
 
     async def _until_gone(self) -> None:
@@ -992,10 +1000,7 @@ class Session(RawSession):
     # ── closing ──────────────────────────────────────────────────────────────────────────────────
 
     def _check_close(self, close: Close) -> None:
-        try:
-            check_close(close.data)
-        except ProtocolViolation as error:
-            raise ValueError(str(error)) from None
+        _check_ours(close)
 
     def _closing(self) -> None:
         self._heartbeat.stop()
@@ -1151,6 +1156,18 @@ def _as_frame(message: Message) -> Frame:
 
 def _no_message(message: object) -> TypeError:
     return TypeError(f"message is {message!r}: a str, bytes or a Frame is needed")
+
+
+def _check_ours(close: Close) -> None:
+    """Hold a Close that we mean to send to what may be sent.
+
+    Raises:
+        ValueError: code or message (RFC 6455, sections 7.4 and 8.1).
+    """
+    try:
+        check_close(close.data)
+    except ProtocolViolation as error:
+        raise ValueError(str(error)) from None
 
 
 def _said(close: Close, by: By) -> CloseReason:
