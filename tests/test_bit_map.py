@@ -3,7 +3,8 @@ import pytest
 from wslearn import Close, CloseReason, Pong, Text
 from wslearn.codec import encode
 from wslearn.lab import BitMap
-from wslearn.lab.bit_map import flip, told, verdict
+from wslearn.lab.answers import told, verdict
+from wslearn.lab.edits import flip
 from wslearn.lab.lesson_03 import HELLO
 from wslearn.lab.two_servers import ours, theirs
 

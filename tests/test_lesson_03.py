@@ -1,6 +1,7 @@
 import pytest
 
-from wslearn.lab.bit_map import flip, verdict
+from wslearn.lab.answers import verdict
+from wslearn.lab.edits import flip
 from wslearn.lab.exercises import exercise
 from wslearn.lab.lesson_03 import EXERCISES, FAULTY, HEADERS, HELLO, LONG_HELLO, WRONG_BITS
 from wslearn.lab.plots import header_share

@@ -1,7 +1,7 @@
 import pytest
 
 from wslearn.codec import mask, wrap
-from wslearn.lab.bit_map import told, verdict
+from wslearn.lab.answers import told, verdict
 from wslearn.lab.exercises import exercise
 from wslearn.lab.lesson_04 import (
     BEGINS,

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from wslearn.lab.bit_map import flip, told, verdict
+from wslearn.lab.answers import told, verdict
+from wslearn.lab.edits import flip
 from wslearn.lab.exercises import NOT_TRIED, Exercise, Verdict, almost, compare_values, not_yet, right
 from wslearn.lab.predictions import Prediction
 from wslearn.lab.two_servers import ours, theirs

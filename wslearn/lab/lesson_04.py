@@ -11,7 +11,7 @@ from html import escape
 from typing import Any
 
 from wslearn.codec import mask, read_header, wrap
-from wslearn.lab.bit_map import told
+from wslearn.lab.answers import told
 from wslearn.lab.exercises import (
     NOT_TRIED,
     Exercise,

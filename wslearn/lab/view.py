@@ -18,14 +18,14 @@ STATIC = Path(__file__).parent / "static"
 PERIOD = 0.05
 
 
-def module(name: str) -> str:
-    """Return the ES module of one view, with what all modules share in front."""
-    return _joined("shared.js", f"{name}.js")
+def module(*names: str) -> str:
+    """Return the ES module of a view, its files joined, with what all modules share in front."""
+    return _joined("shared.js", *(f"{name}.js" for name in names))
 
 
-def style(name: str) -> str:
-    """Return the style sheet of one view, with the theme in front."""
-    return _joined("theme.css", f"{name}.css")
+def style(*names: str) -> str:
+    """Return the style sheet of a view, its files joined, with the theme in front."""
+    return _joined("theme.css", *(f"{name}.css" for name in names))
 
 
 def _joined(*names: str) -> str:

@@ -6,13 +6,6 @@
 const KEYS = "← → ↑ ↓ Home End move · Esc leaves";
 const HANDLED = ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End", "Enter", " ", "Escape"];
 
-const element = (tag, attributes = {}, ...children) => {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  node.append(...children);
-  return node;
-};
-
 function render({ model, el }) {
   const [title, legend, rows] = ["title", "legend", "rows"].map((name) => model.get(name));
   const fills = Object.fromEntries(legend.map((entry) => [entry.verdict, entry.fill]));
@@ -77,17 +70,11 @@ function render({ model, el }) {
     show(node);
   }
 
-  function leave() {
-    const outside = el.closest(".jp-Cell");
-    current.blur();
-    outside?.focus();
-  }
-
   function onKey(event) {
     if (!HANDLED.includes(event.key) || event.altKey || event.metaKey) return;
     event.stopPropagation();
     event.preventDefault();
-    if (event.key === "Escape") return leave();
+    if (event.key === "Escape") return leave(current);
     const at = cells.indexOf(current);
     const first = event.ctrlKey ? 0 : at - (at % 8);
     const last = event.ctrlKey ? cells.length - 1 : first + 7;
