@@ -6,6 +6,7 @@ import json
 import shutil
 import struct
 import subprocess
+import tracemalloc
 from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wslearn.codec import encode, read_header
+from wslearn.extensions import Deflater
 from wslearn.frames import Binary, Close, CloseCode, CloseReason, Frame, Ping, Pong, Text
 from wslearn.trace import Dropped, Handshake, Sender, Trace, WireTrace, redact
 
@@ -244,6 +246,96 @@ def test_frames_behind_a_gap_stay_right_when_the_gap_goes() -> None:
         trace.record(time, 1, "client", bytes(50))
     trace.record(7, 1, "client", encode(continuation(b"b")))
     assert [frame.kind for frame in trace.frames] == ["Text, last fragment"]
+
+
+# ── compression ──────────────────────────────────────────────────────────────────────────────────────
+
+# RFC 7692, sections 7.2.3.1 and 7.2.3.2
+DEFLATED = bytes.fromhex("c107f248cdc9c90700")
+AGAIN = bytes.fromhex("c105f200110000")
+PARTS = bytes.fromhex("4103f248cd"), bytes.fromhex("8004c9c90700")
+
+
+def deflated(*chunks: bytes, answer: str = "permessage-deflate", max_bytes: int = 2**20) -> Trace:
+    """Return the trace of a session that agreed on compression, in which the server sent chunks."""
+    trace = Trace(max_bytes)
+    response = RESPONSE[:-2] + f"Sec-WebSocket-Extensions: {answer}\r\n\r\n".encode()
+    trace.record_head(trace.number(), "client", [(0.0, REQUEST)], len(REQUEST))
+    trace.record_head(1, "server", [(0.0, response)], len(response))
+    for time, data in enumerate(chunks, 1):
+        trace.record(time, 1, "server", data)
+    return trace
+
+
+def compressed(data: bytes) -> bytes:
+    """Return the frame of a message that looks back to nothing."""
+    return encode(Binary(Deflater(15, False, -1).deflate(data, True), rsv1=True))
+
+
+def inflated(trace: Trace) -> list[bytes | None]:
+    return [frame.inflated for frame in trace.frames]
+
+
+def test_a_compressed_frame_has_both_forms() -> None:
+    trace = deflated(DEFLATED, AGAIN, encode(Text("plain")), encode(Ping(b"p")))
+    assert inflated(trace) == [b"Hello", b"Hello", None, None]
+    assert trace.frames[0].frame == Text(DEFLATED[2:], rsv1=True)
+    assert "Text, RSV1      9  'Hello'" in repr(trace)
+    assert repr(trace.frames[1]).endswith("rsv1=True), inflated 'Hello')")
+
+
+def test_both_directions_inflate_by_their_own_terms() -> None:
+    trace = deflated(DEFLATED, AGAIN, answer="permessage-deflate; client_no_context_takeover")
+    for data in (DEFLATED, AGAIN, DEFLATED):
+        trace.record(9, 1, "client", data)
+    assert inflated(trace) == [b"Hello", b"Hello", b"Hello", None, b"Hello"]
+
+
+def test_each_fragment_inflates_to_what_it_tells() -> None:
+    trace = deflated(PARTS[0] + encode(Ping(b"p")), PARTS[1] + AGAIN)
+    assert inflated(trace) == [b"He", None, b"llo", b"Hello"]
+
+
+@pytest.mark.parametrize("answer", ["", "x", "permessage-deflate; server_max_window_bits=99", "a;"])
+def test_without_an_agreement_nothing_inflates(answer: str) -> None:
+    assert inflated(deflated(DEFLATED, answer=answer)) == [None]
+
+
+def test_payload_that_is_no_deflate_and_all_behind_it_is_unknown() -> None:
+    trace = deflated(DEFLATED, bytes.fromhex("c10107"), AGAIN, encode(Text("plain")))
+    assert inflated(trace) == [b"Hello", None, None, None]
+
+
+def test_context_goes_with_the_first_compressed_frame_that_goes(tmp_path: Path) -> None:
+    room = len(DEFLATED) + len(AGAIN) + 2 * 128
+    trace = deflated(encode(Text("x" * 4)), DEFLATED, AGAIN, max_bytes=room)
+    assert inflated(trace) == [b"Hello", b"Hello"]
+    trace.save(tmp_path / "full")
+    assert inflated(Trace.load(tmp_path / "full")) == [b"Hello", b"Hello"]
+    trace.record(9, 1, "server", AGAIN)
+    trace.save(tmp_path / "gone")
+    assert inflated(Trace.load(tmp_path / "gone")) == [None, None]
+
+
+def test_without_takeover_only_the_message_that_is_cut_is_lost() -> None:
+    terms = "permessage-deflate; server_no_context_takeover"
+    room = len(PARTS[1] + DEFLATED) + 2 * 128
+    trace = deflated(*PARTS, DEFLATED, answer=terms, max_bytes=room)
+    assert inflated(trace) == [None, b"Hello"]
+
+
+def test_what_frames_inflate_to_is_bounded_and_the_oldest_is_forgotten_first() -> None:
+    trace = deflated(*[compressed(b"x" * 1000)] * 20, max_bytes=10_000)
+    assert [payload is not None for payload in inflated(trace)] == [False] * 12 + [True] * 8
+
+
+def test_a_bomb_inflates_to_nothing() -> None:
+    bomb = compressed(bytes(2**24))
+    tracemalloc.start()
+    assert inflated(deflated(bomb, DEFLATED)) == [None, None]
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 2**21
 
 
 @pytest.mark.parametrize("max_bytes", [0, -1, True, 1.5, "8"])

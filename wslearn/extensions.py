@@ -18,7 +18,7 @@ from websockets.exceptions import InvalidHeaderFormat
 from websockets.headers import parse_extension
 
 from wslearn.errors import FrameTooBig, HandshakeError, ProtocolViolation
-from wslearn.frames import CloseCode, Frame
+from wslearn.frames import CloseCode, ControlFrame, Frame
 from wslearn.handshake import TOKEN, Response
 
 HEADER = "Sec-WebSocket-Extensions"
@@ -117,7 +117,7 @@ class Extensions(list[Extension]):
     def accept(self, headers: Headers) -> Extensions:
         """Return what a server accepts of a request, as agreed; offers that are wrong are declined."""
         try:
-            offers = _read_header(headers)
+            offers = _read(header_of(headers)) if HEADER in headers else []
         except ValueError:
             offers = []
         return Extensions(filter(None, (_accepted(extension, offers) for extension in self)))
@@ -129,7 +129,7 @@ class Extensions(list[Extension]):
             HandshakeError: it accepts what was not offered (RFC 6455, section 4.1).
         """
         try:
-            answers = _read_header(response.headers)
+            answers = _read(header_of(response.headers)) if HEADER in response.headers else []
             return Extensions(self._answered(*answer) for answer in answers)
         except ValueError as error:
             raise HandshakeError(response.status, response.headers, b"", str(error)) from None
@@ -178,16 +178,20 @@ _Named = tuple[str, Parameters | None]
 """An extension in a head: its name, and None for parameters of which one stands twice."""
 
 
-def _read_header(headers: Headers) -> list[_Named]:
-    """Return the extensions that a head names.
+def header_of(headers: Headers) -> str:
+    """Return `Sec-WebSocket-Extensions` as one line, empty where there is none."""
+    # "this header field MAY be split or combined across multiple lines" (9.1)
+    return ", ".join(headers.get_all(HEADER))
+
+
+def _read(line: str) -> list[_Named]:
+    """Return the extensions that a header names.
 
     Raises:
         ValueError: it is against the grammar (RFC 6455, section 9.1).
     """
-    # "MAY be split into multiple lines" (9.1)
-    lines = headers.get_all(HEADER)
     try:
-        found = parse_extension(", ".join(lines)) if lines else []
+        found = parse_extension(line)
     except InvalidHeaderFormat as error:
         raise ValueError(str(error)) from None
     return [(name, dict(pairs) if len(dict(pairs)) == len(pairs) else None) for name, pairs in found]
@@ -450,7 +454,7 @@ class Inflater:
 
     def __init__(self, window_bits: int = LARGEST, takeover: bool = True) -> None:
         self._window_bits = window_bits
-        self._takeover = takeover
+        self.takeover = takeover
         self._stream: Any = None
 
     def inflate(self, payload: bytes, limit: int | None = None, final: bool = True) -> bytes:
@@ -469,9 +473,13 @@ class Inflater:
             inflated = self._take(_slices(payload, TAIL if final else b""), limit)
         except zlib.error as error:
             raise _not_deflate(error) from None
-        if final and not self._takeover:
+        if final and not self.takeover:
             self._stream = None
         return inflated
+
+    def forget(self) -> None:
+        """Begin anew, as with the first message."""
+        self._stream = None
 
     def _take(self, slices: list[bytes], limit: int | None) -> bytes:
         pieces: list[bytes] = []
@@ -514,14 +522,45 @@ def _not_deflate(why: object) -> ProtocolViolation:
     return ProtocolViolation(CloseCode.INVALID_DATA, "7.2.2", f"compressed payload: {why}", RFC)
 
 
-def inflaters(headers: Headers) -> dict[Side, Inflater]:
-    """Return what inflates the messages of each side by a server's answer, if it compresses at all."""
+class FrameInflater:
+    """Inflates the frames of one direction one by one, for who looks on; what it cannot inflate is None.
+
+    Args:
+        answer: the server's `Sec-WebSocket-Extensions`.
+        lost: whether compressed messages were missed that others may look back to.
+    """
+
+    def __init__(self, answer: str, sender: Side, lost: bool = False) -> None:
+        terms = _terms_of(answer)
+        self._inflater = Inflater(*terms.of(sender)) if terms else None
+        self._lost = lost
+        self._compressed = False
+
+    def inflate(self, frame: Frame | None, limit: int | None = None) -> bytes | None:
+        """Return what the payload of the next frame was before it was compressed, if it was.
+
+        Args:
+            limit: bytes; of a frame that has more, and of all that look back to it, nothing is known.
+        """
+        if frame is None or isinstance(frame, ControlFrame):
+            return None
+        if frame.opcode:
+            self._compressed = frame.rsv1
+        inflater = self._inflater
+        if not self._compressed or inflater is None or (self._lost and inflater.takeover):
+            return None
+        try:
+            return inflater.inflate(frame.data, limit, frame.fin)
+        except (ProtocolViolation, FrameTooBig):
+            inflater.forget()
+            self._lost, self._compressed = True, False
+            return None
+
+
+def _terms_of(answer: str) -> Terms | None:
+    """Return what a server's answer says about compression, None if there is none."""
     try:
-        found = dict(_read_header(headers))
+        parameters = dict(_read(answer)).get(Deflate.name)
     except ValueError:
-        return {}
-    terms = Terms.read(found.get(Deflate.name) or {})
-    if Deflate.name not in found or terms is None:
-        return {}
-    sides: tuple[Side, Side] = ("client", "server")
-    return {side: Inflater(*terms.of(side)) for side in sides}
+        return None
+    return None if parameters is None else Terms.read(parameters)

@@ -23,6 +23,7 @@ from types import SimpleNamespace
 from typing import Any, Literal, NamedTuple, Protocol, Self
 
 from wslearn.codec import CONTINUATION, FIN, LENGTH, OPCODE, RSV1, decode, mask, read_header
+from wslearn.extensions import Deflate, FrameInflater, header_of
 from wslearn.frames import KINDS, Close, Frame, Ping, Pong, Text
 from wslearn.handshake import END, MAX_HEAD, Refused, read_request, read_response
 
@@ -93,8 +94,8 @@ class TracedFrame(NamedTuple):
 
     `time` is that of the chunk that completed it. `wire` is the frame as on the wire; `frame` is unmasked
     and, for a continuation, of the class of its message: None for a reserved opcode and for a
-    continuation of nothing. `inflated` is the payload without compression, None where there is none.
-    `received` is known on a simulated wire only.
+    continuation of nothing. `inflated` is what the payload was before it was compressed: None where it was
+    not, or where what it looks back to is not kept any more. `received` is known on a simulated wire only.
     """
 
     time: float
@@ -117,7 +118,8 @@ class TracedFrame(NamedTuple):
 
     def __repr__(self) -> str:
         what = self.kind if self.frame is None else self.frame
-        return f"TracedFrame({_where(self)}, {_bytes(len(self.wire))}, {what})"
+        inflated = "" if self.inflated is None else f", inflated {_text_or_hex(self.inflated)}"
+        return f"TracedFrame({_where(self)}, {_bytes(len(self.wire))}, {what}{inflated})"
 
 
 class Handshake(NamedTuple):
@@ -160,7 +162,8 @@ class Trace:
     """What passed, as chunks and events; frames and handshakes are derived from them.
 
     A full trace lets its oldest chunks go and still knows where the frames of the others begin.
-    Handshakes are kept apart, up to 64 KiB, and the last 4,096 events.
+    Handshakes are kept apart, up to 64 KiB, and the last 4,096 events. What frames inflate to is bounded by
+    `max_bytes` once more.
 
     Args:
         max_bytes: bound of all chunks, each counted as its length + 128.
@@ -181,6 +184,7 @@ class Trace:
         self._room = max_bytes
         self._first = 0
         self._starts: defaultdict[Direction, _Start] = defaultdict(_Start)
+        self._deflated: dict[int, str] = {}
         self._heads: deque[_Head] = deque()
         self._room_of_heads = MAX_HEADS
         self._events: deque[tuple[int, Event]] = deque()
@@ -189,7 +193,7 @@ class Trace:
         self._dropped = dict.fromkeys(Dropped._fields, 0)
         self._lock = Lock()
         self._reading = Lock()
-        self._cutting = _Cutting()
+        self._cutting = _Cutting(max_bytes)
 
     def begin(self, now: float) -> None:
         """Set the zero of the trace's clock; later calls change nothing.
@@ -355,6 +359,8 @@ class Trace:
             self._keep((time, session, sender, b"", _Start(message=message, passed=size)))
         else:
             head = redact(data[:size])
+            if sender == "server" and Deflate.name.encode() in head:
+                self._deflated[session] = header_of(read_response(head).headers)
             self._keep((entries[0][0], session, sender, b"", _Start(size, message=message)))
             starred = BytesIO(head + data[size:])
             for entry in entries:
@@ -432,6 +438,7 @@ class Trace:
         """Forget what is remembered of ended sessions of which no chunk is kept."""
         gone = self._ended - {entry[1] for entry in self._entries}
         self._ended -= gone
+        self._deflated = {number: line for number, line in self._deflated.items() if number not in gone}
         for direction in [direction for direction in self._starts if direction[0] in gone]:
             del self._starts[direction]
         self._forget_at = 1024 + 2 * len(self._starts)
@@ -442,9 +449,10 @@ class Trace:
             entries = list(self._entries)
             starts = {direction: start.copy() for direction, start in self._starts.items()}
             first, heads, events = self._first, list(self._heads), list(self._events)
+            deflated = self._deflated.copy()
         if entries:
             self.begin(entries[0][0])
-        return _Kept(self._zero or 0.0, first, entries, starts, heads, events)
+        return _Kept(self._zero or 0.0, first, entries, starts, heads, events, deflated)
 
     def _cut(self) -> tuple[_Kept, list[_Cut], list[_Cut]]:
         """Return what is kept, its frames and bodies, and what is not whole yet."""
@@ -452,7 +460,7 @@ class Trace:
             kept = self._snapshot()
             if kept.first > self._cutting.next:
                 # chunks went that nobody has read
-                self._cutting = _Cutting(kept.first)
+                self._cutting = _Cutting(self.max_bytes, kept.first)
             self._cutting.go_on(kept)
             return kept, self._cutting.cuts[:], self._cutting.unfinished(kept)
 
@@ -477,6 +485,7 @@ class Trace:
             "sessions": self._sessions,
             "dropped": self._dropped,
             "starts": [[*direction, *start.line()] for direction, start in kept.starts.items()],
+            "deflated": [[session, line] for session, line in kept.deflated.items()],
         }
         lines = [(number, _event_line(event, kept.zero)) for number, event in kept.events]
         lines += [(head.number, _head_line(head, kept.zero)) for head in kept.heads]
@@ -487,10 +496,11 @@ class Trace:
     def _restore(self, record: dict[str, Any]) -> None:
         """Take one line of a file."""
         match record:
-            case {"trace": 1, "sessions": int(sessions), "dropped": dropped, "starts": starts}:
+            case {"trace": 1, "sessions": int(sessions), "dropped": dropped, "starts": starts, **rest}:
                 self._zero, self._sessions, self._dropped = 0.0, sessions, Dropped(**dropped)._asdict()
                 for session, sender, *line in starts:
                     self._starts[session, sender] = _read_start(line)
+                self._deflated = {session: str(line) for session, line in rest.get("deflated", [])}
             case {"event": str(name), "time": float(time), "session": session, "detail": str(detail)}:
                 self._events.append((self._next, Event(time, session, name, detail)))
             case {"head": str(head), "length": int(length), **rest}:
@@ -588,6 +598,7 @@ class _Kept(NamedTuple):
     starts: dict[Direction, _Start]
     heads: list[_Head]
     events: list[tuple[int, Event]]
+    deflated: dict[int, str]
 
 
 # ── from chunks to frames ────────────────────────────────────────────────────────────────────────────
@@ -602,27 +613,31 @@ class _Start:
     """Where the next whole frame of a direction starts, and the opcode of the message that is open.
 
     `skip` bytes from here, or, with the beginning of a header in `head`, behind the frame of that header.
-    Of what was before, `passed` bytes are not kept. Among the chunks it tells how the direction goes on.
+    Of what was before, `passed` bytes are not kept, and `lost` tells whether they hold what compressed
+    messages look back to. Among the chunks it tells how the direction goes on.
     """
 
-    __slots__ = ("head", "message", "passed", "skip")
+    __slots__ = ("head", "lost", "message", "passed", "skip")
 
-    def __init__(self, skip: int = 0, head: bytes = b"", message: int = 0, passed: int = 0) -> None:
+    def __init__(
+        self, skip: int = 0, head: bytes = b"", message: int = 0, passed: int = 0, lost: bool = False
+    ) -> None:
         self.skip = skip
         self.head = head
         self.message = message
         self.passed = passed
+        self.lost = lost
 
     def copy(self) -> _Start:
-        return _Start(self.skip, self.head, self.message, self.passed)
+        return _Start(self.skip, self.head, self.message, self.passed, self.lost)
 
     def line(self) -> list[Any]:
         """Return it for a file."""
-        return [self.skip, self.head.hex(), self.message, self.passed]
+        return [self.skip, self.head.hex(), self.message, self.passed, self.lost]
 
     def follow(self, start: _Start) -> None:
         """Go on where another one is."""
-        self.skip, self.head, self.message = start.skip, start.head, start.message
+        self.skip, self.head, self.message, self.lost = start.skip, start.head, start.message, start.lost
         self.passed += start.passed
 
     def pass_over(self, data: bytes) -> list[int]:
@@ -643,8 +658,11 @@ class _Start:
                 if begin > end:
                     break
                 size += int.from_bytes(data[at + 2 : begin])
-            if message or data[at] < FIN:
-                message = _message_behind(data[at], message)
+            first = data[at]
+            if message or first < FIN:
+                message = _message_behind(first, message)
+            if first & RSV1:
+                self.lost = True
             at += size
             ends.append(at)
         if at > end:
@@ -655,8 +673,8 @@ class _Start:
 
 def _read_start(line: list[Any]) -> _Start:
     """Return what `line` has written."""
-    skip, head, message, passed = line
-    return _Start(skip, bytes.fromhex(head), message, passed)
+    skip, head, message, passed, *lost = line
+    return _Start(skip, bytes.fromhex(head), message, passed, *lost)
 
 
 def _message_behind(first: int, message: int) -> int:
@@ -692,18 +710,24 @@ class _Cutter:
         # None where the beginning is not kept
         self._parts: list[bytes] | None = None if start.skip or start.head else []
         self._since = self.number = number
+        self._lost = start.lost or bool(start.head and start.head[0] & RSV1)
+        self._inflater: FrameInflater | None = None
         self.entry: _Entry
 
-    def feed(self, number: int, entry: _Entry, zero: float) -> Iterator[_Cut]:
-        """Yield what ends in an entry."""
+    def feed(self, number: int, entry: _Entry, kept: _Kept, limit: int) -> Iterator[_Cut]:
+        """Yield what ends in an entry; a frame inflates to as many bytes as the limit says at most."""
         time, session, sender, data, _ = entry
         self.number, self.entry = number, entry
         begin, since = 0, self._since if self._parts else number
+        if self._inflater is None and session in kept.deflated:
+            self._inflater = FrameInflater(kept.deflated[session], sender, self._lost)
         for end in self._start.pass_over(data):
             if self._parts is not None:
                 wire = b"".join([*self._parts, data[begin:end]])
-                frame = TracedFrame(time - zero, session, sender, wire, self._frame(wire))
-                yield _Cut(number, since, entry, frame)
+                frame = self._frame(wire)
+                inflated = None if self._inflater is None else self._inflater.inflate(frame, limit)
+                traced = TracedFrame(time - kept.zero, session, sender, wire, frame, inflated)
+                yield _Cut(number, since, entry, traced)
             self._parts, since, begin = [], number, end
         if self._parts is None or begin == len(data):
             return
@@ -729,12 +753,18 @@ class _Cutter:
 
 
 class _Cutting:
-    """What has been cut so far, so that a reader who comes back finds the work done."""
+    """What has been cut so far, so that a reader who comes back finds the work done.
 
-    def __init__(self, first: int = 0) -> None:
+    Args:
+        room: bytes that frames may inflate to, all together; of the oldest they are forgotten first.
+    """
+
+    def __init__(self, room: int, first: int = 0) -> None:
         self.next = self._first = first
         self.cuts: list[_Cut] = []
         self._cutters: dict[Direction, _Cutter] = {}
+        self._room = room
+        self._inflated = self._forgotten = 0
 
     def go_on(self, kept: _Kept) -> None:
         """Cut what is new, and forget what begins in an entry that has gone."""
@@ -747,16 +777,34 @@ class _Cutting:
                 continue
             if direction not in self._cutters:
                 self._cutters[direction] = _Cutter(kept.starts.get(direction, _Start()), number)
-            self.cuts += self._cutters[direction].feed(number, entry, kept.zero)
+            for cut in self._cutters[direction].feed(number, entry, kept, self._room):
+                self.cuts.append(cut)
+                self._inflated += _size_inflated(cut)
+                if self._inflated > self._room:
+                    self._forget_inflated()
         self.next = kept.first + len(kept.entries)
         if kept.first > self._first:
             self._first = kept.first
             self.cuts = [cut for cut in self.cuts if cut.since >= kept.first]
             self._cutters = {key: one for key, one in self._cutters.items() if one.number >= kept.first}
+            self._inflated, self._forgotten = sum(map(_size_inflated, self.cuts)), 0
+
+    def _forget_inflated(self) -> None:
+        """Make half of the room free, from the oldest frame on."""
+        while self._inflated > self._room // 2:
+            cut = self.cuts[self._forgotten]
+            if size := _size_inflated(cut):
+                self.cuts[self._forgotten] = cut._replace(what=cut.what._replace(inflated=None))
+                self._inflated -= size
+            self._forgotten += 1
 
     def unfinished(self, kept: _Kept) -> list[_Cut]:
         found = [cutter.unfinished(kept.zero) for cutter in self._cutters.values()]
         return [cut for cut in found if cut is not None and cut.since >= kept.first]
+
+
+def _size_inflated(cut: _Cut) -> int:
+    return len(cut.what.inflated or b"") if isinstance(cut.what, TracedFrame) else 0
 
 
 def _with_arrival(frame: TracedFrame, entry: _Entry, zero: float) -> TracedFrame:
@@ -1018,6 +1066,8 @@ def _payload(traced: TracedFrame) -> str:
     match traced.frame:
         case None:
             return _hex(_unmasked(traced.wire))
+        case Text() as frame if traced.inflated is not None:
+            return _quoted(traced.inflated.decode(errors="replace"))
         case Text() as frame if not frame.rsv1:
             return _quoted(frame.data.decode(errors="replace"))
         case Close() as frame:
@@ -1025,7 +1075,7 @@ def _payload(traced: TracedFrame) -> str:
         case Ping() | Pong() as frame:
             return _text_or_hex(frame.data)
         case frame:
-            return _hex(frame.data)
+            return _hex(frame.data if traced.inflated is None else traced.inflated)
 
 
 def _unmasked(wire: bytes) -> bytes:
