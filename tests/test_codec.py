@@ -9,7 +9,7 @@ from websockets.frames import Frame as OracleFrame
 from websockets.frames import Opcode as OracleOpcode
 
 from wslearn import codec
-from wslearn.codec import FrameReader, Utf8, encode, mask, read_header
+from wslearn.codec import FrameReader, Pieces, Utf8, encode, mask, read_header
 from wslearn.errors import FrameTooBig, ProtocolViolation
 from wslearn.frames import Binary, Close, CloseReason, Frame, Ping, Pong, Text
 
@@ -261,3 +261,11 @@ def test_read_header_reads_sizes(wire, header):
 
 def test_the_mask_is_compiled():
     assert isinstance(codec.apply_mask, BuiltinFunctionType)
+
+
+def test_empty_fragments_take_no_memory():
+    pieces = Pieces()
+    for _ in range(1000):
+        pieces.add(b"")
+    pieces.add(b"a")
+    assert (pieces.join(), len(pieces._pieces)) == (b"a", 1)

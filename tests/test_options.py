@@ -4,6 +4,7 @@ import asyncio
 import math
 import re
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -238,6 +239,19 @@ def test_assignment_from_another_thread_reads_back_at_once_and_sessions_follow()
         await server.stop()
 
     asyncio.run(main())
+
+
+def test_assignment_from_another_thread_to_a_session_in_a_simulation_is_one_clear_error():
+    async def script(peer):
+        with pytest.raises(RuntimeError, match="not in a simulation, which is one thread"):
+            await_thread(lambda: setattr(peer.session, "timeout", 5))
+        peer.hang_up()
+
+    def await_thread(work):
+        with ThreadPoolExecutor() as pool:
+            pool.submit(work).result()
+
+    converse("server", script)
 
 
 @pytest.mark.parametrize("last", ["server", "session"])

@@ -1876,6 +1876,21 @@ def test_raw_handler_that_ends_without_close_sends_fin_and_is_1006_local(side):
     converse_raw(side, script, leave)
 
 
+def test_raw_handler_that_raises_sends_fin_without_a_close_and_logs_one_traceback(caplog):
+    async def fail(session):
+        await session.send("a")
+        raise ZeroDivisionError("secret")
+
+    async def script(peer):
+        assert [await peer.hear(), await peer.hear()] == ["81 61", "FIN"]
+        reason = await peer.session.close_reason
+        assert (reason, reason.by) == (CloseReason(1006), "local")
+        peer.hang_up()
+
+    converse_raw("server", script, fail)
+    assert warnings_in(caplog) == ["session 1: the handler of / failed"]
+
+
 @both_sides
 @pytest.mark.parametrize(("end", "answer"), list(ENDS.values())[1:], ids=list(ENDS)[1:])
 def test_raw_session_answers_violations_behind_the_messages_before_them(side, end, answer):
@@ -1954,6 +1969,20 @@ def test_max_frame_size_of_a_session_is_live_at_the_next_header():
         assert (await peer.hear()).startswith("88 03f1")
 
     converse("server", script, max_frame_size=100)
+
+
+@both_sides
+def test_close_timeout_of_a_session_is_live_at_the_next_decision(side):
+    async def leave(session):
+        session.close_timeout = 3
+        await session.close()
+        await session.close_reason
+
+    async def script(peer):
+        await peer.session._until_gone()
+        return asyncio.get_running_loop().time()
+
+    assert converse(side, script, leave) == 3
 
 
 @pytest.mark.parametrize(

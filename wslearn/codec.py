@@ -139,6 +139,8 @@ class Pieces:
         self._blocks = 0
 
     def add(self, piece: bytes) -> None:
+        if not piece:
+            return
         pieces = self._pieces
         pieces.append(piece)
         if len(pieces) - self._blocks == MANY:

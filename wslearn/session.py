@@ -116,6 +116,8 @@ def run_in(loop: asyncio.AbstractEventLoop, callback: Callable[..., object], *ar
     try:
         loop.call_soon_threadsafe(callback, *arguments)
     except RuntimeError:
+        if not loop.is_closed():
+            raise
         log.debug("the loop is closed: %s is only stored", arguments)
 
 
@@ -197,12 +199,13 @@ class CloseReasonAwaitable:
 class RawSession(asyncio.BufferedProtocol):
     """A session that shows every frame and does nothing by itself: no pings, no pongs, no Close echo.
 
-    The limits and the rules of the codec hold here too. `masking` and `max_frame_size` may be
-    assigned at any time, from any thread.
+    The limits and the rules of the codec hold here too. `masking`, `max_frame_size` and `close_timeout`
+    may be assigned at any time, from any thread.
     """
 
     masking = Live()
     max_frame_size = Live()
+    close_timeout = Live()
     whole_messages = False
 
     def __init__(
@@ -591,7 +594,7 @@ class RawSession(asyncio.BufferedProtocol):
 
     def _begin_deadline(self) -> None:
         if self._deadline is None and not self._gone:
-            self._deadline = self._loop.call_later(self._options.close_timeout, self._cut)
+            self._deadline = self._loop.call_later(self.close_timeout, self._cut)
 
     def _end_incoming(self, error: Exception) -> bool:
         """Set the last item of `incoming`; tell whether a message stands before it."""
@@ -768,16 +771,22 @@ class RawSession(asyncio.BufferedProtocol):
         task = self.incoming.owner = asyncio.current_task()
         try:
             await handler(self)
-        except (Exception, BaseExceptionGroup, asyncio.CancelledError) as error:
+        except GeneratorExit:
+            raise
+        except BaseException as error:
             if isinstance(error, asyncio.CancelledError) and task and task.cancelling():
                 self._say(Close(GOING_AWAY))
                 raise
-            self._failed(error, f"the handler of {self.call.shown_path}")
-        except (KeyboardInterrupt, SystemExit) as error:
-            self._say(failure(error))
-            raise
+            self._handler_failed(error)
+            if isinstance(error, KeyboardInterrupt | SystemExit):
+                raise
         finally:
             self._end_of_handler()
+
+    def _handler_failed(self, error: BaseException) -> None:
+        """Tell the log; a raw session says no Close by itself."""
+        self._mute = self._fin_due = True
+        self._failed(error, f"the handler of {self.call.shown_path}")
 
     def _failed(self, error: BaseException, what: str) -> None:
         """Let an error that nobody caught end the session; here errors become close codes."""
@@ -1004,6 +1013,9 @@ class Session(RawSession):
 
     def _closing(self) -> None:
         self._heartbeat.stop()
+
+    def _handler_failed(self, error: BaseException) -> None:
+        self._failed(error, f"the handler of {self.call.shown_path}")
 
     def _end_of_handler(self) -> None:
         self._leave()
