@@ -146,7 +146,7 @@ def test_request_that_never_ends_gets_408_after_open_timeout():
         (None, 101),
     ],
 )
-def test_origins_let_in_who_is_named_and_who_names_none(origin, status):
+def test_origins_let_in_who_is_named_or_names_none_and_others_get_403(origin, status):
     lines = "".join(f"Origin: {part}\r\n" for part in (origin or "").split())
     data = UPGRADE[:-2] + lines.encode() + b"\r\n\x88\x80\0\0\0\0"
     answer = answer_to(data, echo_application(origins=["https://a.example"]))

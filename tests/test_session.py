@@ -1725,6 +1725,27 @@ def test_ping_timeout_drops_what_waits_and_cuts_a_peer_that_reads_nothing(side):
     assert converse(side, script, shout, ping_period=5, timeout=3, close_timeout=4) == 12
 
 
+@both_sides
+def test_slow_link_is_no_dead_peer(side):
+    async def shout(session):
+        await session.send(bytes(2**20))
+        await session.send("done")
+        await session.close_reason
+
+    async def scene(net):
+        peer = await meet(side, shout, ping_period=1, timeout=1)
+        pings = 0
+        while (frame := await peer.hear()) != text("done"):
+            if frame.startswith("89"):
+                pings += 1
+                peer.say("8a" + frame[2:])
+        assert now() > 8
+        peer.hang_up()
+        return pings
+
+    assert simulate(scene, bandwidth=1e6) == 1
+
+
 def test_no_ping_is_sent_after_our_close():
     async def leave(session):
         await session.close(BYE)

@@ -1056,13 +1056,14 @@ class Heartbeat:
     The wait for a pong stands still while our own full `incoming` stops the reading.
     """
 
-    __slots__ = ("_due", "_left", "_payload", "_quiet", "_sent", "_session", "_timer", "_unsent")
+    __slots__ = ("_backlog", "_due", "_left", "_payload", "_quiet", "_sent", "_session", "_timer", "_unsent")
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._timer: asyncio.TimerHandle | None = None
         self._payload: bytes | None = None  # of the ping that waits for its pong
         self._unsent: bytes | None = None  # the ping, as long as the transport takes no more
+        self._backlog = 0  # bytes that the transport still had then
         self._sent = 0.0
         self._due = 0.0
         self._left: float | None = None  # of the wait, while it stands still
@@ -1108,11 +1109,15 @@ class Heartbeat:
         self._payload = b"[ping " + session._chance(32).hex().encode() + b" ping]"
         ping = encode(Ping(self._payload), session._key())
         if session._paused:
-            # a transport that takes nothing for as long as a pong may take is as dead
             self._unsent = ping
-            self._wait(session.timeout)
+            self._watch_the_transport()
         else:
             self._hand_over(ping)
+
+    def _watch_the_transport(self) -> None:
+        """Wait for room; a transport that gets rid of nothing for as long as a pong may take is as dead."""
+        self._backlog = self._session._transport.get_write_buffer_size()
+        self._wait(self._session.timeout)
 
     def _hand_over(self, ping: bytes) -> None:
         self._session._write(ping)
@@ -1130,8 +1135,10 @@ class Heartbeat:
     def _is_due(self) -> None:
         if self._session._loop.time() - self._due > LATE:
             self._wait(self._session.timeout)
-            return
-        self._listen()
+        elif self._unsent and self._session._transport.get_write_buffer_size() < self._backlog:
+            self._watch_the_transport()
+        else:
+            self._listen()
 
     def _listen(self) -> None:
         """Let whole turns of the loop bring what has arrived."""
