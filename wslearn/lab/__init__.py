@@ -11,10 +11,21 @@ except ImportError as error:
 
 from wslearn.lab.bit_map import BitMap
 from wslearn.lab.byte_strip import Bits, ByteStrip
+from wslearn.lab.conversation import Conversation
 from wslearn.lab.exercises import exercise
 from wslearn.lab.frame_inspector import FrameInspector
 from wslearn.lab.options_panel import OptionsPanel
 from wslearn.lab.ping_plot import PingPlot
 from wslearn.lab.predictions import predict
 
-__all__ = ["BitMap", "Bits", "ByteStrip", "FrameInspector", "OptionsPanel", "PingPlot", "exercise", "predict"]
+__all__ = [
+    "BitMap",
+    "Bits",
+    "ByteStrip",
+    "Conversation",
+    "FrameInspector",
+    "OptionsPanel",
+    "PingPlot",
+    "exercise",
+    "predict",
+]

@@ -5,26 +5,6 @@
 const HEIGHT = 210;
 const MARGIN = { left: 56, right: 16, top: 26, bottom: 40 };
 
-const shape = (tag, attributes = {}, text = "") => {
-  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  node.textContent = text;
-  return node;
-};
-
-// 1, 2 or 5 times a power of ten, so that about `count` ticks fit.
-function tickStep(range, count) {
-  const rough = range / count;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  return power * [1, 2, 5, 10].find((step) => step * power >= rough);
-}
-
-const ticks = (from, to, count) => {
-  const step = tickStep(to - from, count);
-  const first = Math.ceil(from / step - 1e-9);
-  return Array.from({ length: Math.floor(to / step + 1e-9) - first + 1 }, (_, at) => Number(((first + at) * step).toPrecision(12)));
-};
-
 function plot(state, width) {
   const { points, changes } = state;
   const inner = { width: width - MARGIN.left - MARGIN.right, height: HEIGHT - MARGIN.top - MARGIN.bottom };

@@ -1,0 +1,146 @@
+/* What views of a whole trace share: rows that grow in place, and a list that draws only what is in sight.
+   rows: { turn, items }, each item [time in s, received in s or null, lost, session, sender, group, kind, said, bytes];
+   half: the same of frames that are not whole yet; gone: how many items went before the first;
+   turn: counts on with each change; session: the number of the one that is shown, or null. */
+
+const GROUPS = ["handshake", "text", "binary", "ping", "pong", "close", "other", "event"];
+const WAY = { client: "client → server", server: "server → client" };
+const NEAR = 300;       // pixels above and below the window that are drawn too
+
+// Python sends only what is new; it comes before the model says so, and a module that missed some asks.
+function initialize({ model }) {
+  const ask = () => model.send({ resend: true });
+  model.on("msg:custom", ({ turn, gone, at, rows }) => {
+    const kept = model.get("rows");
+    if (turn !== kept.turn + 1 && at) return ask();
+    kept.items.splice(0, gone);
+    kept.items.splice(at, Infinity, ...rows);
+    kept.turn = turn;
+    model.set("drawn", turn);
+  });
+  if (model.get("rows").turn !== model.get("turn")) ask();
+}
+
+const count = (number, word) => `${number.toLocaleString("en")} ${word}${number === 1 ? "" : "s"}`;
+const seconds = (time) => time.toFixed(4);
+
+const asItem = ([time, received, lost, session, sender, group, kind, said, bytes], number) =>
+  ({ time, received, lost, session, sender, group, kind, said, bytes, number });
+
+function itemsOf(model) {
+  const first = model.get("gone") + 1;
+  return [...model.get("rows").items, ...model.get("half")].map((row, at) => asItem(row, first + at));
+}
+
+function spoken({ time, received, lost, session, sender, kind, said, bytes }) {
+  const arrival = lost ? "never arrived" : received === null ? "" : `received at ${seconds(received)} s`;
+  const whose = session === null ? "" : `session ${session}`;
+  return [`${seconds(time)} s`, whose, WAY[sender], kind, said, sender && count(bytes, "byte"), arrival].filter(Boolean).join(", ");
+}
+
+// JupyterLab takes single letters for commands of its own; here they mean nothing.
+function keepLetters(event) {
+  if (event.key.length === 1 && !event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation();
+}
+
+/* A listbox with one tab stop. `into` holds the drawn options; the view gives
+   top(at), height(at), total() in pixels, draw(at) for one option, and hears choose(at) and enter(). */
+function listbox({ label, into, top, height, total, length, draw, choose, enter }) {
+  const list = element("div", { class: "rows", role: "listbox", tabindex: "0", "aria-label": label });
+  const prefix = `wslearn-${crypto.randomUUID()}`;
+  let chosen = -1;
+  let waiting = 0;
+  list.append(into);
+
+  function show() {
+    const from = list.scrollTop - NEAR;
+    const to = list.scrollTop + list.clientHeight + NEAR;
+    const inSight = [];
+    for (let at = 0; at < length(); at++)
+      if (at === chosen || top(at) < to && top(at) + height(at) > from) inSight.push(at);
+    into.style.height = `${total()}px`;
+    into.replaceChildren(...inSight.map(option));
+    if (chosen >= 0 && chosen < length()) list.setAttribute("aria-activedescendant", `${prefix}-${chosen}`);
+    else list.removeAttribute("aria-activedescendant");
+  }
+
+  function option(at) {
+    const node = draw(at);
+    const attributes = { role: "option", id: `${prefix}-${at}`, "data-at": at, "aria-selected": at === chosen, "aria-setsize": length(), "aria-posinset": at + 1 };
+    for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+    return node;
+  }
+
+  const soon = () => (waiting ||= requestAnimationFrame(() => {
+    waiting = 0;
+    show();
+  }));
+
+  function reveal(at) {
+    const [above, below] = [top(at), top(at) + height(at) - list.clientHeight];
+    if (list.scrollTop > above) list.scrollTop = above;
+    else if (list.scrollTop < below) list.scrollTop = below;
+  }
+
+  function land(at, tell = true) {
+    chosen = at;
+    if (at >= 0) reveal(at);
+    show();
+    if (tell) choose(at);
+  }
+
+  function keyed(event) {
+    const page = Math.max(1, Math.floor(list.clientHeight / 30));
+    const last = length() - 1;
+    const next = {
+      ArrowUp: chosen - 1, ArrowDown: chosen + 1, PageUp: chosen - page, PageDown: chosen + page,
+      Home: 0, End: last, Enter: chosen, Escape: chosen,
+    }[event.key];
+    if (next === undefined || event.altKey || event.metaKey) return;
+    event.stopPropagation();
+    event.preventDefault();
+    if (event.key === "Escape") leave(list);
+    else if (event.key === "Enter" && chosen >= 0) enter();
+    else if (last >= 0) land(Math.max(0, Math.min(last, next)));
+  }
+
+  list.addEventListener("scroll", soon, { passive: true });
+  list.addEventListener("keydown", keyed);
+  list.addEventListener("click", ({ target }) => {
+    const node = target.closest("[data-at]");
+    if (node) land(Number(node.dataset.at));
+  });
+  return { list, show, land, reveal, isAtEnd: () => list.scrollTop + list.clientHeight >= list.scrollHeight - 4 };
+}
+
+// Buttons that are pressed or not: one tab stop, arrows between them.
+function chips(label, press) {
+  const bar = element("div", { class: "chips", role: "toolbar", "aria-label": label });
+  const buttons = () => [...bar.children];
+
+  function fill(entries) {
+    const focused = buttons().findIndex((button) => button === document.activeElement);
+    bar.replaceChildren(...entries.map(({ name, text, on, look = "" }, at) => element(
+      "button", { type: "button", class: `chip ${look}`, "data-name": name, "aria-pressed": on, tabindex: at === Math.max(0, focused) ? 0 : -1 }, text)));
+    if (focused >= 0) buttons()[focused]?.focus();
+  }
+
+  bar.addEventListener("click", ({ target }) => {
+    const button = target.closest("button");
+    if (button) press(button.dataset.name);
+  });
+  bar.addEventListener("keydown", (event) => {
+    const all = buttons();
+    const at = all.indexOf(event.target);
+    const next = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: all.length - 1 }[event.key];
+    if (next === undefined && !["Enter", " ", "Escape"].includes(event.key)) return;
+    event.stopPropagation();
+    if (event.key === "Escape") return leave(event.target);
+    if (next === undefined) return;
+    event.preventDefault();
+    const button = all[Math.max(0, Math.min(all.length - 1, next))];
+    for (const one of all) one.tabIndex = one === button ? 0 : -1;
+    button.focus();
+  });
+  return { bar, fill };
+}
