@@ -153,6 +153,21 @@ def test_nothing_passes_a_cut_and_on_restore_all_arrives_in_order(host):
     assert simulate(scene) == ((b"", []), b"ab", b"1")
 
 
+def test_each_direction_has_faults_of_its_own():
+    async def scene(net):
+        link, client, server = await ends()
+        link.set("server", "outgoing", latency=0.5)
+        link.cut("server", "incoming")
+        client.transport.write(b"a")
+        server.transport.write(b"1")
+        begin = now()
+        await asyncio.sleep(10)
+        await link.stop()
+        return bytes(server.received), [time - begin for time in client.times]
+
+    assert simulate(scene) == (b"", [0.5])
+
+
 @HOSTS
 def test_a_frozen_host_neither_reads_nor_writes_until_it_is_thawed(host):
     async def scene(net):
@@ -319,6 +334,8 @@ def test_faults_may_be_set_from_any_thread():
             assert len(session.incoming) == 0
             with pytest.raises(ValueError, match="latency is -1"):
                 await asyncio.to_thread(link.set, latency=-1)
+            with pytest.raises(ValueError, match="direction is 'up'"):
+                await asyncio.to_thread(link.cut, "server", "up")
             await asyncio.to_thread(link.set, latency=0.01)
             assert "latency 0.01 s" in repr(link)
             await asyncio.to_thread(link.restore)

@@ -380,6 +380,48 @@ def test_latency_set_live_holds_from_the_next_write_on_and_keeps_the_order():
     assert simulate(scene) == ([2, 2], b"slowfast")
 
 
+@pytest.mark.parametrize(
+    ("changes", "there", "back"),
+    [
+        ([(("client",), 0.25)], 0.25, 0.25),
+        ([(("client", "outgoing"), 0.25)], 0.25, 0),
+        ([(("client", "incoming"), 0.25)], 0, 0.25),
+        ([(("server", "incoming"), 0.25)], 0.25, 0),
+        ([(("server", "incoming"), 0.25), (("client",), 0.5)], 0.5, 0.5),
+        ([(("client",), 0.5), (("server", "incoming"), 0.25)], 0.25, 0.5),
+        ([(("client",), 0.5), ((), 0.25)], 0.25, 0.25),
+        ([(("somebody",), 0.5)], 0, 0),
+    ],
+)
+def test_each_host_and_direction_may_have_a_latency_of_its_own_and_the_last_change_wins(changes, there, back):
+    async def scene(net):
+        client, server = await pair(net)
+        net.add_host("somebody")
+        for whose, latency in changes:
+            net.set(*whose, latency=latency)
+        begin = now()
+        client.transport.write(b"a")
+        server.transport.write(b"1")
+        await asyncio.sleep(10)
+        return server.times("data")[0] - begin, client.times("data")[0] - begin
+
+    assert simulate(scene) == (there, back)
+
+
+def test_a_host_may_be_slower_one_way_and_later_connections_find_it_so():
+    async def scene(net):
+        with net.host("phone"):
+            net.set("phone", "outgoing", bandwidth=8000)
+            client, server = await pair(net)
+        begin = now()
+        client.transport.write(bytes(1000))
+        server.transport.write(bytes(1000))
+        await asyncio.sleep(10)
+        return server.times("data")[0] - begin, client.times("data")[0] - begin
+
+    assert simulate(scene) == (pytest.approx(1), 0)
+
+
 def test_bandwidth_set_live_holds_for_what_has_not_left():
     async def scene(net):
         client, server = await pair(net)
@@ -885,6 +927,38 @@ def test_a_host_that_is_cut_off_still_reaches_itself():
     assert simulate(scene) == b"loopback"
 
 
+@pytest.mark.parametrize(
+    ("host", "direction"), [("client", "outgoing"), ("server", "incoming")], ids=["outgoing", "incoming"]
+)
+def test_one_way_alone_may_be_cut(host, direction):
+    async def scene(net):
+        client, server = await pair(net)
+        net.cut(host, direction)
+        client.transport.write(b"a")
+        server.transport.write(b"1")
+        await asyncio.sleep(10)
+        state = repr(net)
+        held = bytes(server.received), bytes(client.received)
+        net.restore(host)
+        await asyncio.sleep(10)
+        return held, bytes(server.received), f"{host} ({direction} cut)" in state
+
+    assert simulate(scene) == ((b"", b"1"), b"a", True)
+
+
+def test_a_cut_of_both_ways_may_be_restored_one_way_at_a_time():
+    async def scene(net):
+        client, server = await pair(net)
+        net.cut("server")
+        client.transport.write(b"a")
+        server.transport.write(b"1")
+        net.restore("server", "outgoing")
+        await asyncio.sleep(10)
+        return bytes(server.received), bytes(client.received)
+
+    assert simulate(scene) == (b"", b"1")
+
+
 def test_bytes_held_by_a_cut_count_as_buffered():
     async def scene(net):
         client, server = await pair(net)
@@ -1022,6 +1096,20 @@ def test_a_bad_value_is_named_with_what_is_allowed_and_changes_nothing(option, v
 def test_an_unknown_host_cannot_have_faults(fault):
     with pytest.raises(ValueError, match="no host 'sever': known are 'client'"):
         getattr(Network(), fault)("sever")
+
+
+@pytest.mark.parametrize("fault", ["cut", "restore", "set"])
+def test_an_unknown_direction_is_named_with_the_known_ones(fault):
+    message = "direction is 'up': 'both', 'outgoing', 'incoming' are allowed"
+    with pytest.raises(ValueError, match=message):
+        getattr(Network(), fault)("client", "up")
+
+
+def test_a_direction_needs_a_host():
+    network = Network()
+    with pytest.raises(ValueError, match="direction is 'outgoing': name the host that it is of"):
+        network.set(direction="outgoing", latency=1)
+    assert network.faults.latency == 0
 
 
 @pytest.mark.parametrize(("name", "error"), [("", ValueError), (None, TypeError), (7, TypeError)])

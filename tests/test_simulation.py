@@ -115,11 +115,27 @@ def test_the_result_of_the_scene_is_returned():
 
 
 def test_an_error_of_the_scene_goes_on():
+    loops = []
+
     async def scene(net):
+        loops.append(asyncio.get_running_loop())
         raise LookupError("in the scene")
 
-    with pytest.raises(LookupError, match="in the scene"):
+    with pytest.raises(LookupError, match="in the scene") as told:
         simulate(scene)
+    assert told.traceback[-1].name == "scene"
+    assert [loop.is_closed() for loop in loops] == [True]
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_scene_that_was_called_is_an_error_and_nothing_else():
+    async def scene(net):
+        return net
+
+    message = r"write `async def scene\(net\): ...` and give it without \(\)"
+    with pytest.raises(TypeError, match=message):
+        simulate(scene(None))
+    gc.collect()
 
 
 @pytest.mark.parametrize(
@@ -798,6 +814,8 @@ def test_faults_stand_in_the_trace_of_the_network():
         for fault in (net.cut, net.restore, net.freeze, net.thaw, net.reset):
             fault("client")
         net.set(latency=0.2)
+        net.cut("client", "outgoing")
+        net.set("client", "incoming", jitter=0.1)
         return net.trace.events
 
     assert [(event.time, event.session, event.name, event.detail) for event in simulate(scene)] == [
@@ -807,4 +825,6 @@ def test_faults_stand_in_the_trace_of_the_network():
         (1, None, "thawed", "client"),
         (1, None, "reset", "client"),
         (1, None, "link changed", "latency 0.2 s, jitter 0 s, bandwidth unlimited"),
+        (1, None, "cut", "client, outgoing"),
+        (1, None, "link changed", "client, incoming: latency 0.2 s, jitter 0.1 s, bandwidth unlimited"),
     ]

@@ -13,11 +13,11 @@ import struct
 import weakref
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import suppress
-from types import EllipsisType, TracebackType
+from types import TracebackType
 from typing import Any, NamedTuple, cast
 from urllib.parse import urlsplit
 
-from wslearn.network import Faults, Listener, Network, ProtocolFactory, Seconds
+from wslearn.network import Direction, Faults, Listener, Network, ProtocolFactory, Seconds
 
 LINGER = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
 """SO_LINGER of 0 s: an abort is a reset, not a FIN."""
@@ -79,13 +79,13 @@ class FaultyLink:
             raise ValueError(f"path is {path!r}: it begins with /")
         return f"{self._relay.target.scheme}://127.0.0.1:{self.port}{path}"
 
-    def cut(self, host: str = "server") -> None:
-        """Pull a host's cable: nothing passes, nobody is told."""
-        self._fault(self._relay.network.cut, host)
+    def cut(self, host: str = "server", direction: Direction = "both") -> None:
+        """Pull a host's cable, or one of its two ways: nothing passes, nobody is told."""
+        self._fault(self._relay.network.cut, host, direction)
 
-    def restore(self, host: str = "server") -> None:
+    def restore(self, host: str = "server", direction: Direction = "both") -> None:
         """Plug a host's cable in again: all that was held is sent again, in order."""
-        self._fault(self._relay.network.restore, host)
+        self._fault(self._relay.network.restore, host, direction)
 
     def freeze(self, host: str = "server") -> None:
         """Let a host's sockets neither read nor write; its tasks go on."""
@@ -99,31 +99,29 @@ class FaultyLink:
         """Break all connections: both ends see a reset at once, and lose what is not read."""
         self._fault(self._relay.network.reset, host)
 
-    def set(
-        self,
-        *,
-        latency: Seconds | EllipsisType = ...,
-        jitter: Seconds | EllipsisType = ...,
-        bandwidth: float | EllipsisType | None = ...,
-    ) -> None:
-        """Change the link, from the next segment on; what is not given stays.
+    def set(self, host: str | None = None, direction: Direction = "both", **changes: Any) -> None:
+        """Change the link, or one way of it, from the next segment on; the last change of a value wins.
+
+        Args:
+            direction: the way of what the host sends, or of what it receives.
+            changes: latency, jitter and bandwidth, as in `FaultyLink`; what is not given stays.
 
         Raises:
             TypeError, ValueError: a value is not allowed; then nothing changes.
         """
-        self._relay.network.faults.set(latency=latency, jitter=jitter, bandwidth=bandwidth)
-        self._relay.run(self._relay.network.follow)
+        network = self._relay.network
+        self._relay.run(network.follow, network.store(host, direction, **changes))
 
     async def stop(self) -> None:
         """Take no more connections, and end all that there are."""
         await self._relay.stop()
 
-    def _fault(self, fault: Callable[[str], None], host: str) -> None:
-        self._relay.run(fault, self._relay.network.known(host))
+    def _fault(self, fault: Callable[..., None], host: str, *direction: Direction) -> None:
+        self._relay.run(fault, self._relay.network.known(host, *direction), *direction)
 
     def __repr__(self) -> str:
         begin = f"{self.url()} to" if self._relay.is_open else "not open, to"
-        return f"<FaultyLink {begin} {self._relay.target}: {self._relay.network}>"
+        return f"<FaultyLink {begin} {self._relay.target}: {self._relay.network.describe()}>"
 
 
 class Target(NamedTuple):

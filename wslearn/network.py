@@ -15,12 +15,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import Context, ContextVar, copy_context
+from copy import copy
 from datetime import timedelta
 from types import EllipsisType
 from typing import Any, Literal, NamedTuple
 
 Seconds = float | timedelta
 Side = Literal["client", "server"]
+Direction = Literal["both", "outgoing", "incoming"]
 Flag = Literal["", "SYN", "SYN-ACK", "ACK", "FIN", "RST"]
 Address = tuple[str, int]
 ProtocolFactory = Callable[[], asyncio.BaseProtocol]
@@ -34,6 +36,12 @@ READ_SIZE = 256 * 1024
 FIRST_PORT = 49152
 PORTS = 65536 - FIRST_PORT
 """The dynamic ports (RFC 6335, section 6)."""
+
+ONE_WAY: dict[Direction, tuple[Direction, ...]] = {
+    "both": ("outgoing", "incoming"),
+    "outgoing": ("outgoing",),
+    "incoming": ("incoming",),
+}
 
 _host: ContextVar[str] = ContextVar("host", default="client")
 
@@ -142,6 +150,7 @@ class Wire:
         self._side: Side = side
         self.sender = sender
         self.receiver = receiver
+        self.faults = network.faults_between(sender.host, receiver.host)
         self.outbox: deque[Segment] = deque()
         self.flight: deque[Segment] = deque()
         self.inbox: deque[Segment] = deque()
@@ -165,7 +174,7 @@ class Wire:
         if self._ended:
             return
         now = self.sender.loop.time()
-        size = self._network.faults.segment_size
+        size = self.faults.segment_size
         for start in range(0, max(1, len(data)), size):
             segment = Segment(flag, data[start : start + size], now)
             self.outbox.append(segment)
@@ -185,7 +194,7 @@ class Wire:
         """Begin to send what waits, unless a fault holds it."""
         if self._leaving or not self.outbox or self._network.holds(self):
             return
-        self._bandwidth = bandwidth = self._network.faults.bandwidth
+        self._bandwidth = bandwidth = self.faults.bandwidth
         if bandwidth is None:
             self._leaving = self.sender.call_soon(self._leave)
             return
@@ -202,8 +211,9 @@ class Wire:
         self._leaving = self._busy_since = None
 
     def follow(self) -> None:
-        """Send what waits at the bandwidth that now holds."""
-        if self._bandwidth != self._network.faults.bandwidth:
+        """Send what waits under the faults that now hold."""
+        self.faults = self._network.faults_between(self.sender.host, self.receiver.host)
+        if self._bandwidth != self.faults.bandwidth:
             self.stop()
             self.start()
 
@@ -249,7 +259,7 @@ class Wire:
 
     def _leave(self) -> None:
         self._leaving = None
-        faults = self._network.faults
+        faults = self.faults
         now = self.sender.loop.time()
         for _ in range(len(self.outbox) if faults.bandwidth is None else 1):
             segment = self.outbox.popleft()
@@ -657,7 +667,8 @@ class Network:
         self.faults = faults or Faults()
         self.tap = tap
         self._hosts: dict[str, None] = {"client": None}
-        self._cut: set[str] = set()
+        self._of_hosts: dict[tuple[str, Direction, str], float | None] = {}
+        self._cut: set[tuple[str, Direction]] = set()
         self._frozen: set[str] = set()
         self._listeners: dict[Address, Listener] = {}
         self._connections: dict[int, tuple[Endpoint, Endpoint]] = {}
@@ -683,18 +694,18 @@ class Network:
         self._hosts[name] = None
         return name
 
-    def cut(self, host: str) -> None:
-        """Pull the host's cable: nothing passes, nobody is told."""
-        self._cut.add(self.known(host))
-        self.note("cut", host)
+    def cut(self, host: str, direction: Direction = "both") -> None:
+        """Pull the host's cable, or one of its two ways: nothing passes, nobody is told."""
+        self._cut |= _ways(self.known(host, direction), direction)
+        self.note("cut", _named(host, direction))
         for wire in self._wires():
             if self._is_cut(wire):
                 wire.recall()
 
-    def restore(self, host: str) -> None:
+    def restore(self, host: str, direction: Direction = "both") -> None:
         """Plug the host's cable in again: all that was held is sent again, in order."""
-        self._cut.discard(self.known(host))
-        self.note("restored", host)
+        self._cut -= _ways(self.known(host, direction), direction)
+        self.note("restored", _named(host, direction))
         self._start_wires()
 
     def freeze(self, host: str) -> None:
@@ -721,39 +732,49 @@ class Network:
             if host in (wire.sender.host, wire.receiver.host):
                 wire.cut_short()
 
-    def set(
-        self,
-        *,
-        latency: Seconds | EllipsisType = ...,
-        jitter: Seconds | EllipsisType = ...,
-        bandwidth: float | EllipsisType | None = ...,
-    ) -> None:
-        """Change all links, from the next segment on; what is not given stays.
+    def set(self, host: str | None = None, direction: Direction = "both", **changes: Any) -> None:
+        """Change all links or those of one host, from the next segment on; the last change of a value wins.
 
         Args:
-            latency: one way, in seconds.
-            jitter: at most this is added to each way, in seconds.
-            bandwidth: bits per second each way of each connection; None for no limit.
+            direction: of a host's links, the way of what it sends, or of what it receives.
+            changes: latency, jitter and bandwidth, as in `Faults`; what is not given stays.
 
         Raises:
             TypeError, ValueError: a value is not allowed; then nothing changes.
         """
-        self.faults.set(latency=latency, jitter=jitter, bandwidth=bandwidth)
-        self.follow()
+        self.follow(self.store(host, direction, **changes))
 
-    def follow(self) -> None:
-        """Let what waits on the wires follow the faults, which have changed."""
-        self.note("link changed", repr(self.faults))
+    def store(self, host: str | None, direction: Direction, **changes: Any) -> str:
+        """Change what links do; what is on the wires follows later. Return the change in words."""
+        if host is None:
+            if direction != "both":
+                raise ValueError(f"direction is {direction!r}: name the host that it is of")
+            self.faults.set(**changes)
+            self._of_hosts = {key: value for key, value in self._of_hosts.items() if key[2] not in changes}
+            return repr(self.faults)
+        faults = copy(self.faults)
+        faults.set(**changes)
+        ways = _ways(self.known(host, direction), direction)
+        changed = {(*way, name): getattr(faults, name) for way in sorted(ways) for name in changes}
+        kept = {key: value for key, value in self._of_hosts.items() if key not in changed}
+        self._of_hosts = kept | changed
+        return f"{_named(host, direction)}: {faults!r}"
+
+    def follow(self, change: str) -> None:
+        """Let what waits on the wires follow a change of the faults."""
+        self.note("link changed", change)
         for wire in self._wires():
             wire.follow()
 
-    def known(self, host: str) -> str:
+    def known(self, host: str, direction: Direction = "both") -> str:
         """Return a host's name.
 
         Raises:
-            ValueError: there is no such host.
+            ValueError: there is no such host, or no such direction.
         """
-        if host not in self._hosts:
+        if direction not in ONE_WAY:
+            raise ValueError(f"direction is {direction!r}: {', '.join(map(repr, ONE_WAY))} are allowed")
+        if not isinstance(host, str) or host not in self._hosts:
             raise ValueError(f"no host {host!r}: known are {self._names()}")
         return host
 
@@ -799,6 +820,16 @@ class Network:
         return client, protocol
 
     # what wires and endpoints ask of it
+
+    def faults_between(self, sender: str, receiver: str) -> Faults:
+        """Return what the way from one host to another does to bytes."""
+        if not self._of_hosts:
+            return self.faults
+        faults = copy(self.faults)  # with the one source of chance
+        for (host, direction, name), value in self._of_hosts.items():
+            if (host, direction) in ((sender, "outgoing"), (receiver, "incoming")):
+                setattr(faults, name, value)
+        return faults
 
     def holds(self, wire: Wire) -> bool:
         """Tell whether a fault keeps a wire's sender from sending."""
@@ -855,7 +886,7 @@ class Network:
 
     def _is_cut(self, wire: Wire) -> bool:
         here, there = wire.sender.host, wire.receiver.host
-        return here != there and (here in self._cut or there in self._cut)
+        return here != there and ((here, "outgoing") in self._cut or (there, "incoming") in self._cut)
 
     def _endpoints(self) -> list[Endpoint]:
         return [endpoint for pair in self._connections.values() for endpoint in pair]
@@ -868,11 +899,22 @@ class Network:
             wire.start()
 
     def __repr__(self) -> str:
-        return f"<Network {self}>"
+        return f"<Network {self.describe()}>"
 
-    def __str__(self) -> str:
+    def describe(self) -> str:
+        """Return the faults, the hosts and the number of connections."""
         hosts = ", ".join(host + self._marks(host) for host in self._hosts)
         return f"{self.faults}; hosts: {hosts}; connections: {len(self._connections)}"
 
     def _marks(self, host: str) -> str:
-        return " (cut)" * (host in self._cut) + " (frozen)" * (host in self._frozen)
+        cut = [way for way in ONE_WAY["both"] if (host, way) in self._cut]
+        mark = " (cut)" if len(cut) == 2 else f" ({cut[0]} cut)" if cut else ""
+        return mark + " (frozen)" * (host in self._frozen)
+
+
+def _ways(host: str, direction: Direction) -> set[tuple[str, Direction]]:
+    return {(host, way) for way in ONE_WAY[direction]}
+
+
+def _named(host: str, direction: Direction) -> str:
+    return host if direction == "both" else f"{host}, {direction}"

@@ -82,7 +82,7 @@ class SimulatedNetwork(Network):
         self.trace.event(self._loop.time(), None, fault, detail)
 
     def __repr__(self) -> str:
-        return f"<SimulatedNetwork at {self._loop.time():g} s; {self}>"
+        return f"<SimulatedNetwork at {self._loop.time():g} s; {self.describe()}>"
 
 
 class Timer(asyncio.TimerHandle):
@@ -288,6 +288,8 @@ def _check_plain(ssl: object, sock: object) -> None:
 def _begin(
     scene: Callable[[SimulatedNetwork], Coroutine[Any, Any, T]], network: SimulatedNetwork
 ) -> Coroutine[Any, Any, T]:
+    if inspect.iscoroutine(scene):
+        scene.close()
     if not callable(scene):
         raise TypeError(f"scene is {scene!r}: write `async def scene(net): ...` and give it without ()")
     coroutine = scene(network)
