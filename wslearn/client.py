@@ -73,12 +73,12 @@ class Connecting(Generic[S]):
         **options: Any,
     ) -> None:
         self.url = url
-        self._place = _place("url", url, "ws", "wss")
+        self._place = read_url("url", url, "ws", "wss")
         if self._place.user is not None:
             raise ValueError("url has a user name: give an Authorization header in headers instead")
         if ssl is not None and self._place.scheme == "ws":
             raise ValueError(f"url is {url!r} and ssl is given: wss://host:port/path is needed")
-        self._proxy = None if proxy is None else _place("proxy", proxy, "http")
+        self._proxy = None if proxy is None else read_url("proxy", proxy, "http")
         self._protocols = _check_protocols(protocols)
         self._headers = dict(headers or {})
         self._options = ClientOptions(**options)
@@ -405,8 +405,15 @@ async def _dial(factory: Any, place: Place, **options: Any) -> asyncio.Transport
     return transport
 
 
-def _place(name: str, url: str, *schemes: str) -> Place:
-    """Return the parts of a URL (RFC 6455, section 3)."""
+def read_url(name: str, url: str, *schemes: str) -> Place:
+    """Return the parts of a URL (RFC 6455, section 3).
+
+    Args:
+        name: what the URL is, for the error.
+
+    Raises:
+        TypeError, ValueError: it is no URL with one of the schemes.
+    """
     needed = " or ".join(f"{scheme}://host:port/path" for scheme in schemes) + " is needed"
     if not isinstance(url, str):
         raise TypeError(f"{name} is {url!r}: {needed}")

@@ -13,6 +13,7 @@ from wslearn.lab.bit_map import BitMap
 from wslearn.lab.byte_strip import Bits, ByteStrip
 from wslearn.lab.conversation import Conversation
 from wslearn.lab.exercises import exercise
+from wslearn.lab.frame_editor import FrameEditor
 from wslearn.lab.frame_inspector import FrameInspector
 from wslearn.lab.options_panel import OptionsPanel
 from wslearn.lab.ping_plot import PingPlot
@@ -23,6 +24,7 @@ __all__ = [
     "Bits",
     "ByteStrip",
     "Conversation",
+    "FrameEditor",
     "FrameInspector",
     "OptionsPanel",
     "PingPlot",

@@ -49,6 +49,7 @@ def dissection_data(dissection: Dissection) -> dict[str, Any]:
         ],
         "violations": [violation._asdict() for violation in dissection.violations],
         "missing": dissection.missing,
+        "rest": len(dissection.rest),
         "payload": {
             "start": dissection.header_size or len(wire),
             "key": whole_key.hex(),
@@ -71,6 +72,7 @@ def _label(field: Field) -> str:
 def _group(dissection: Dissection, label: str, fields: list[Field]) -> dict[str, Any]:
     return {
         "label": label,
+        "typed": _typed(dissection, label, fields),
         "value": _group_value(dissection, label, fields),
         "start": fields[0].start,
         "length": sum(field.length for field in fields),
@@ -87,6 +89,19 @@ def _group_value(dissection: Dissection, label: str, fields: list[Field]) -> str
     if label == "DATA":
         return in_words(dissection.unmasked, dissection.kind == "Text frame")
     return _value(last) or "…"
+
+
+def _typed(dissection: Dissection, label: str, fields: list[Field]) -> str:
+    """Return a value as somebody would type it to get these bits."""
+    match fields[-1].value:
+        case bytes(data) if label == "DATA" and dissection.kind == "Text frame":
+            return data[:SENT].decode(errors="replace")
+        case bytes(data):
+            return data[:SENT].hex(" ")
+        case _ if label == "RSV":
+            return str(sum(int(str(field.value)) << 3 - field.start for field in fields))
+        case value:
+            return "" if value is None else str(value)
 
 
 def _opcode_name(field: Field) -> str:
@@ -188,7 +203,7 @@ class FrameInspector(View):
         TypeError: `shown` is none of these.
     """
 
-    _esm = module("frame_inspector")
+    _esm = module("inspect", "frame_inspector")
     _css = style("frame_inspector")
     frame = traitlets.Dict().tag(sync=True)
     rows: traitlets.List[list[Any]] = traitlets.List().tag(sync=True)
