@@ -669,6 +669,19 @@ def test_abort_drops_what_exceeds_the_64_kib_of_a_socket():
     assert simulate(scene, bandwidth=1e6) == 64 * KIB
 
 
+def test_reset_forgets_what_is_on_its_way_out_of_the_other_end(caplog):
+    async def scene(net):
+        client, server = await pair(net)
+        client.transport.write(bytes(100 * KIB))
+        server.transport.abort()
+        await client.lost
+        await asyncio.sleep(1)
+        return len(server.received)
+
+    assert simulate(scene, bandwidth=1e6) == 0
+    assert caplog.messages == []
+
+
 def test_closing_with_unread_bytes_is_a_reset():
     async def scene(net):
         client, server = await pair(net)

@@ -60,6 +60,19 @@ REFUSALS = {
     "400 header": (b"GET / HTTP/1.1\r\nHost\r\n\r\n", 400, "no header in line 2: name and colon are needed"),
     "400 line feed": (UPGRADE.replace(b"\r\n", b"\n"), 400, "line feed alone: CR LF ends a line"),
     "400 host": (changed("Host", None), 400, "0 Host headers: exactly one is needed"),
+    "400 two hosts": (changed("Host", "a\r\nHost: b"), 400, "2 Host headers: exactly one is needed"),
+    "400 empty host": (changed("Host", ""), 400, "Host is empty: the server's name is needed"),
+    "400 connection": (changed("Connection", "close"), 400, "Connection is ['close']: upgrade is needed"),
+    "400 key size": (
+        changed("Sec-WebSocket-Key", "AAAA"),
+        400,
+        "Sec-WebSocket-Key is 3 bytes: 16 are needed",
+    ),
+    "400 two keys": (
+        changed("Sec-WebSocket-Key", f"{KEY}\r\nSec-WebSocket-Key: {KEY}"),
+        400,
+        "2 Sec-WebSocket-Key headers",
+    ),
     "400 upgrade": (changed("Upgrade", "h2c"), 400, "Upgrade is ['h2c']: websocket is needed"),
     "400 key": (changed("Sec-WebSocket-Key", "x"), 400, "Sec-WebSocket-Key is 'x': base64 is needed"),
     "400 body": (changed("Upgrade", "websocket\r\nContent-Length: 3"), 400, "the request has a body"),
@@ -75,8 +88,14 @@ REFUSALS = {
     "431 size": (b"GET / HTTP/1.1\r\nA: " + b"a" * 65600, 431, "request head over 65536 bytes"),
     "431 number": (UPGRADE[:-2] + b"A: b\r\n" * 128 + b"\r\n", 431, "133 headers, at most 128"),
     "426 upgrade": (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", 426, "ask with Upgrade: websocket"),
+    "426 no version": (
+        changed("Sec-WebSocket-Version", None),
+        426,
+        "Sec-WebSocket-Version is []: 13 is needed",
+    ),
     "426 version": (changed("Sec-WebSocket-Version", "8"), 426, "is ['8']: 13 is needed"),
     "505": (b"GET / HTTP/1.0\r\n\r\n", 505, "HTTP/1.0: HTTP/1.1 is needed"),
+    "505 HTTP/2": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505, "HTTP/2: HTTP/1.1 is needed"),
 }
 HEADERS = {
     405: [b"Allow: GET"],

@@ -239,6 +239,7 @@ class Wire:
 
     def end(self) -> None:
         """Forget what waits to leave, and send nothing any more."""
+        self.stop()
         self.outbox.clear()
         self.waiting = 0
         self._ended = True
