@@ -157,10 +157,11 @@ class Extensions(list[Extension]):
 
 def _claims(extension: Extension) -> list[str]:
     """Return what no two extensions may have together."""
-    if not TOKEN.fullmatch(extension.name):
-        raise ValueError(f"name of an extension is {extension.name!r}: a token is needed")
-    if not set(extension.rsv) <= {1, 2, 3}:
-        raise ValueError(f"rsv of {extension!r} is {extension.rsv!r}: of 1, 2 and 3")
+    name, rsv = getattr(extension, "name", None), extension.rsv
+    if not isinstance(name, str) or not TOKEN.fullmatch(name):
+        raise ValueError(f"name of a {type(extension).__name__} is {name!r}: a token is needed")
+    if not isinstance(rsv, Collection) or not set(rsv) <= {1, 2, 3}:
+        raise ValueError(f"rsv of a {type(extension).__name__} is {rsv!r}: some of (1, 2, 3) are needed")
     return [f"extension {extension.name!r}", *(f"RSV{bit}" for bit in extension.rsv)]
 
 
@@ -362,7 +363,9 @@ class Deflate(Extension):
             return super().__repr__()
         values = {"level": None if self.level == -1 else self.level, **self.terms._asdict()}
         values |= {"compress_if": self.compress_if, "compress_if_bigger_than": self.compress_if_bigger_than}
-        shown = [f"{name}={value!r}" for name, value in values.items() if value not in (None, False)]
+        shown = [
+            f"{name}={value!r}" for name, value in values.items() if value is not None and value is not False
+        ]
         return f"Deflate({', '.join(shown)})"
 
 

@@ -391,8 +391,10 @@ class RawSession(asyncio.BufferedProtocol):
         if self._unfinished is not None:
             self._continue(type(frame), 0)
             frame.opcode = CONTINUATION
+        opcode = frame.opcode
         for extension in self.extensions:
             frame = extension.codec.encode(frame)
+            frame.opcode = opcode
         return type(self)._encode(self, frame)
 
     def _continue(self, kind: type[Frame], first: int) -> int:
