@@ -1,6 +1,7 @@
 """Every row of the closing table, the order of what is written, channels, pings: against bare bytes."""
 
 import asyncio
+import errno
 import logging
 
 import pytest
@@ -718,6 +719,22 @@ def test_our_close_is_still_written_when_the_peer_has_sent_fin_behind_its_own():
         assert await peer.hear_all() == [text("a"), "88 03e9"]
 
     converse("server", script, slow_echo)
+
+
+def test_reset_between_our_close_and_our_fin_is_no_error_of_the_handler(caplog):
+    def write_eof():
+        raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
+
+    async def script(peer):
+        peer.session._transport.write_eof = write_eof
+        peer.say(text("a"), "88 03e9")
+        assert [await peer.hear(), await peer.hear()] == [text("a"), "88 03e9"]
+        peer.hang_up()
+        await peer.handler
+
+    caplog.set_level(logging.WARNING)
+    converse("server", script)
+    assert caplog.messages == []
 
 
 # ── order, and the end of TCP ────────────────────────────────────────────────────────────────────

@@ -32,7 +32,7 @@ from wslearn.handshake import (
     upgrade_response,
 )
 from wslearn.options import WebSockets
-from wslearn.session import Call, Handler, RawSession, Session, run_in
+from wslearn.session import Call, Handler, RawSession, Session, end_writing, run_in
 from wslearn.trace import Trace
 
 log = logging.getLogger(__name__)
@@ -506,7 +506,7 @@ class Opening(asyncio.Protocol):
         self._stop_timer()
         self._timer = self._loop.call_later(self._listening.options.close_timeout, self.cut)
         if self._transport.can_write_eof():
-            self._transport.write_eof()
+            end_writing(self._transport)
         else:
             self._transport.close()
 

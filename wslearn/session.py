@@ -18,6 +18,7 @@ import logging
 import secrets
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Generator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Literal, TypeVar, cast
@@ -119,6 +120,12 @@ def run_in(loop: asyncio.AbstractEventLoop, callback: Callable[..., object], *ar
         if not loop.is_closed():
             raise
         log.debug("the loop is closed: %s is only stored", arguments)
+
+
+def end_writing(transport: asyncio.WriteTransport) -> None:
+    """Send FIN, unless a reset of the peer was first: who reads will find that."""
+    with suppress(OSError):
+        transport.write_eof()
 
 
 class ReadBuffer(threading.local):
@@ -729,7 +736,7 @@ class RawSession(asyncio.BufferedProtocol):
         if self._eof or not self._transport.can_write_eof():
             self._transport.close()
         elif not self._transport.is_closing():
-            self._transport.write_eof()
+            end_writing(self._transport)
         if self._stopped:
             self._resume_reading()
 
