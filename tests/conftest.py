@@ -1,8 +1,37 @@
 """What tests of several files share."""
 
+import shutil
 import socket
+import ssl
+import subprocess
+from pathlib import Path
+from typing import NamedTuple
 
 import pytest
+
+
+class Certificate(NamedTuple):
+    """A certificate for localhost with its key, as files and as the contexts of both ends."""
+
+    certificate: Path
+    key: Path
+    serving: ssl.SSLContext
+    trusting: ssl.SSLContext
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory):
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl here that could make a certificate")
+    folder = tmp_path_factory.mktemp("certificate")
+    key, cert = folder / "key.pem", folder / "cert.pem"
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2"
+    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    made = [*command.split(), "-keyout", str(key), "-out", str(cert), *names]
+    subprocess.run(made, check=True, capture_output=True)
+    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    serving.load_cert_chain(cert, key)
+    return Certificate(cert, key, serving, ssl.create_default_context(cafile=cert))
 
 
 @pytest.fixture

@@ -1,14 +1,11 @@
-"""On loopback, with peers that nobody here wrote, and with a clock that nobody here moves."""
+"""On loopback, with a clock that nobody here moves; whole conversations with others are in `peers`."""
 
 import asyncio
 import errno
 import gc
 import logging
-import shutil
 import socket
 import ssl
-import subprocess
-import threading
 import time
 from contextlib import asynccontextmanager
 
@@ -17,8 +14,7 @@ import websockets.asyncio.client
 import websockets.asyncio.server
 import websockets.sync.client
 import websockets.sync.server
-from helpers import UPGRADE, until
-from websockets.exceptions import ConnectionClosed
+from helpers import UPGRADE, echo, until
 
 from wslearn import (
     Application,
@@ -42,136 +38,37 @@ def application(**options) -> Application:
     app = Application()
     app.install(WebSockets, **{"max_frame_size": 32 * MIB} | options)
 
-    @app.websocket("/")
-    async def echo(session):
-        async for frame in session.incoming:
-            await session.send(frame)
-
-    @app.websocket("/chat", protocol="chat")
-    async def chat(session):
-        await session.send(session.protocol)
-
-    @app.websocket("/close/{code}")
-    async def close(session):
-        await session.close(CloseReason(int(session.call.parameters["code"]), "bye"))
-
+    app.websocket("/")(echo)
     return app
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    """A key and a certificate for localhost, and the contexts of both ends."""
-    if shutil.which("openssl") is None:
-        pytest.skip("no openssl here that could make a certificate")
-    folder = tmp_path_factory.mktemp("certificate")
-    key, cert = folder / "key.pem", folder / "cert.pem"
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2"
-    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
-    made = [*command.split(), "-keyout", str(key), "-out", str(cert), *names]
-    subprocess.run(made, check=True, capture_output=True)
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.load_cert_chain(cert, key)
-    return server, ssl.create_default_context(cafile=cert)
+# ── both ends are ours ───────────────────────────────────────────────────────────────────────────
 
 
-# ── our server, their clients ────────────────────────────────────────────────────────────────────
-
-
-def test_clients_of_websockets_get_every_message_back():
-    async def main():
-        async with application().start() as server:
-            async with websockets.asyncio.client.connect(server.url(), proxy=None) as peer:
-                for message in MESSAGES:
-                    await peer.send(message)
-                    assert await peer.recv() == message
-            async with websockets.asyncio.client.connect(server.url(), proxy=None) as peer:
-                await peer.send(["a", "", "ü", "b"])
-                assert await peer.recv() == "aüb"
-                await (await peer.ping(b"hello"))
-                await peer.close(4000, "bye")
-            return [event.detail for event in server.trace.events if event.name == "closed"]
-
-    assert asyncio.run(main()) == ["CloseReason(1000, by='peer')", "CloseReason(4000, 'bye', by='peer')"]
-
-
-def test_synchronous_client_of_websockets_gets_every_message_back():
-    def talk(url: str) -> None:
-        with websockets.sync.client.connect(url, proxy=None) as peer:
-            for message in MESSAGES:
-                peer.send(message)
-                assert peer.recv(timeout=10) == message
-
-    async def main():
-        async with application().start() as server:
-            await asyncio.to_thread(talk, server.url())
-
-    asyncio.run(main())
-
-
-@pytest.mark.parametrize("peers", ["theirs", "ours"])
-def test_message_of_16_mib_goes_there_and_back(peers):
+def test_message_of_16_mib_goes_there_and_back():
     message = bytes(range(256)) * (16 * MIB // 256)
 
     async def main():
-        async with application().start() as server:
-            if peers == "ours":
-                async with connect(server.url(), max_frame_size=None) as session:
-                    await session.send(message)
-                    assert await session.incoming.receive() == Binary(message)
-            else:
-                url, limit = server.url(), 32 * MIB
-                async with websockets.asyncio.client.connect(url, max_size=limit, proxy=None) as peer:
-                    await peer.send(message)
-                    assert await peer.recv() == message
+        async with application().start() as server, connect(server.url(), max_frame_size=None) as session:
+            await session.send(message)
+            assert await session.incoming.receive() == Binary(message)
 
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("code", [1000, 1001, 1011, 3000, 4999])
-def test_our_close_code_reaches_their_client(code):
+def test_wss_works_between_our_ends(certificate, caplog):
     async def main():
-        async with application().start() as server:
-            url = server.url(f"/close/{code}")
-            async with websockets.asyncio.client.connect(url, proxy=None) as peer:
-                with pytest.raises(ConnectionClosed):
-                    await peer.recv()
-                return peer.close_code, peer.close_reason
-
-    assert asyncio.run(main()) == (code, "bye")
-
-
-def test_subprotocol_is_agreed_with_their_client():
-    async def main():
-        async with application().start() as server:
-            url, offer = server.url("/chat"), ["other", "chat"]
-            async with websockets.asyncio.client.connect(url, subprotocols=offer, proxy=None) as peer:
-                return peer.subprotocol, await peer.recv()
-
-    assert asyncio.run(main()) == ("chat", "chat")
-
-
-@pytest.mark.parametrize("client", ["ours", "theirs"])
-def test_wss_works_with_our_server(certificate, client, caplog):
-    theirs, ours = certificate
-
-    async def main():
-        async with application().start(ssl=theirs) as server:
+        async with application().start(ssl=certificate.serving) as server:
             url = server.url().replace("127.0.0.1", "localhost")
             assert url.startswith("wss://localhost:")
-            if client == "ours":
-                async with connect(url, ssl=ours, max_frame_size=None) as session:
-                    for message in MESSAGES:
-                        await session.send(message)
-                        assert (await session.incoming.receive()).data == _bytes(message)
-                    assert Text("Hello") in [traced.frame for traced in session.trace.frames]
-                    await session.send(bytes(4 * MIB))
-                    assert len((await session.incoming.receive()).data) == 4 * MIB
-                assert await session.close_reason == CloseReason(1000)
-            else:
-                async with websockets.asyncio.client.connect(url, ssl=ours, proxy=None) as peer:
-                    for message in MESSAGES:
-                        await peer.send(message)
-                        assert await peer.recv() == message
+            async with connect(url, ssl=certificate.trusting, max_frame_size=None) as session:
+                for message in MESSAGES:
+                    await session.send(message)
+                    assert (await session.incoming.receive()).data == _bytes(message)
+                assert Text("Hello") in [traced.frame for traced in session.trace.frames]
+                await session.send(bytes(4 * MIB))
+                assert len((await session.incoming.receive()).data) == 4 * MIB
+            assert await session.close_reason == CloseReason(1000)
 
     caplog.set_level(logging.WARNING)
     asyncio.run(main())
@@ -184,7 +81,7 @@ def _bytes(message: str | bytes) -> bytes:
 
 def test_wss_with_a_certificate_that_nobody_signed_is_an_error_and_not_tried_again(certificate):
     async def main():
-        async with application().start(ssl=certificate[0]) as server:
+        async with application().start(ssl=certificate.serving) as server:
             with pytest.raises(ssl.SSLCertVerificationError):
                 async for _ in connect(server.url()):
                     pass
@@ -194,9 +91,9 @@ def test_wss_with_a_certificate_that_nobody_signed_is_an_error_and_not_tried_aga
 
 def test_tls_peer_that_says_nothing_after_both_closes_is_cut(certificate):
     async def main():
-        async with application(close_timeout=0.2).start(ssl=certificate[0]) as server:
+        async with application(close_timeout=0.2).start(ssl=certificate.serving) as server:
             reader, writer = await asyncio.open_connection(
-                "localhost", server.port, ssl=certificate[1], ssl_shutdown_timeout=0.1
+                "localhost", server.port, ssl=certificate.trusting, ssl_shutdown_timeout=0.1
             )
             writer.write(UPGRADE)
             await reader.readuntil(b"\r\n\r\n")
@@ -212,13 +109,11 @@ async def _no_sessions(server) -> None:
     await asyncio.gather(*(session._until_gone() for session in server.sessions))
 
 
-# ── our client, their servers ────────────────────────────────────────────────────────────────────
+# ── what their servers say otherwise ─────────────────────────────────────────────────────────────
 
 
 async def their_echo(peer) -> None:
     async for message in peer:
-        if message == "bye":
-            await peer.close(4000, "bye")
         await peer.send(message)
 
 
@@ -227,41 +122,6 @@ async def their_server(**options):
     server = websockets.asyncio.server.serve(their_echo, "127.0.0.1", 0, max_size=32 * MIB, **options)
     async with server as listening:
         yield f"ws://127.0.0.1:{listening.sockets[0].getsockname()[1]}/"
-
-
-def test_servers_of_websockets_give_every_message_back():
-    async def main():
-        async with their_server() as url, connect(url) as session:
-            for message in MESSAGES:
-                await session.send(message)
-                assert (await session.incoming.receive()).data == _bytes(message)
-            await session.send(Text("a", fin=False))
-            await session.send(Text("", fin=False))
-            await session.send(Text("b"))
-            assert await session.incoming.receive() == Text("ab")
-            await session.send("bye")
-            return await session.close_reason
-
-    reason = asyncio.run(main())
-    assert (reason, reason.by) == (CloseReason(4000, "bye"), "peer")
-
-
-def test_synchronous_server_of_websockets_gives_every_message_back():
-    def echo(peer) -> None:
-        for message in peer:
-            peer.send(message)
-
-    async def main(port: int) -> CloseReason:
-        async with connect(f"ws://127.0.0.1:{port}/") as session:
-            for message in MESSAGES:
-                await session.send(message)
-                assert (await session.incoming.receive()).data == _bytes(message)
-        return await session.close_reason
-
-    with websockets.sync.server.serve(echo, "127.0.0.1", 0) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        assert asyncio.run(main(server.socket.getsockname()[1])) == CloseReason(1000)
-        server.shutdown()
 
 
 @pytest.mark.parametrize("code", [1000, 1001, 3000, 4999])

@@ -1,0 +1,88 @@
+"""Every case of the Autobahn TestSuite that the library claims, as server and as client.
+
+The cases of section 9, limits and speed, are slow: `pytest -m slow` runs them.
+"""
+
+import asyncio
+
+import pytest
+from testsuite import Fuzzer, Results, failures, fuzzing, install
+
+from wslearn import Application, FrameTooBig, ProtocolViolation, WebSockets, connect
+
+QUICK = ["1.*", "2.*", "3.*", "4.*", "5.*", "6.*", "7.*", "10.*"]
+SLOW = ["9.*"]
+"""12.* and 13.* are compression."""
+LIMIT = 600  # seconds for one run; a machine may be slow
+
+both_speeds = pytest.mark.parametrize(
+    ("patterns", "count"),
+    [(QUICK, 247), pytest.param(SLOW, 54, marks=pytest.mark.slow)],
+    ids=["quick", "slow"],
+)
+
+
+@pytest.fixture(scope="module")
+def suite():
+    return install()
+
+
+async def echo(session) -> None:
+    async for frame in session.incoming:
+        await session.send(frame)
+
+
+@both_speeds
+def test_server_passes_every_case(suite, patterns, count):
+    async def main():
+        app = Application()
+        app.install(WebSockets, max_frame_size=None)
+        app.websocket("/")(echo)
+        async with app.start() as server, fuzzing(suite, patterns, server.url()) as fuzzer:
+            return fuzzer.cases, await fuzzer.results()
+
+    cases, results = asyncio.run(asyncio.wait_for(main(), LIMIT))
+    assert len(cases) == count
+    assert failures(cases, results) == []
+
+
+@both_speeds
+def test_client_passes_every_case(suite, patterns, count):
+    # Most quick cases wait for time to pass, the slow ones have work to do and a time limit for it.
+    at_once = 4 if patterns is QUICK else 1
+
+    async def main():
+        async with fuzzing(suite, patterns) as fuzzer:
+            results, _ = await asyncio.gather(fuzzer.results(), echo_all(fuzzer, at_once))
+            return fuzzer.cases, results
+
+    cases, results = asyncio.run(asyncio.wait_for(main(), LIMIT))
+    assert len(cases) == count
+    assert failures(cases, results) == []
+
+
+async def echo_all(fuzzer: Fuzzer, at_once: int) -> None:
+    """Connect once for each case."""
+    numbers = iter(range(1, len(fuzzer.cases) + 1))
+
+    async def echo_some() -> None:
+        for number in numbers:
+            url = f"ws://127.0.0.1:{fuzzer.port}/runCase?case={number}&agent=wslearn"
+            try:
+                async with connect(url, max_frame_size=None) as session:
+                    await echo(session)
+            except (ProtocolViolation, FrameTooBig):
+                continue
+
+    await asyncio.gather(*(echo_some() for _ in range(at_once)))
+
+
+def test_judgement_is_strict():
+    def judged(behavior: str, close: str, case: str = "1.1.1") -> list[str]:
+        results: Results = {case: {"behavior": behavior, "behaviorClose": close}}
+        return failures([case], results)
+
+    assert judged("OK", "OK") == []
+    assert judged("INFORMATIONAL", "INFORMATIONAL", "7.1.6") == []
+    assert len(judged("NON-STRICT", "OK") + judged("OK", "UNCLEAN") + judged("INFORMATIONAL", "OK")) == 3
+    assert failures(["1.1.1"], {}) == ["1.1.1: no result"]
