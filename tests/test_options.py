@@ -106,12 +106,21 @@ def test_unknown_option_is_a_type_error_that_lists_the_known_ones(plugin):
 )
 def test_bad_value_changes_nothing_and_tells_nobody(name, bad, error):
     options, told = WebSockets(), []
-    options.follow(lambda *change: told.append(change))
+
+    class Follower:
+        def option_changed(self, *change):
+            told.append(change)
+
+    options.follow(follower := Follower())
     before = getattr(options, name)
     with pytest.raises(error):
         setattr(options, name, bad)
     assert getattr(options, name) == before
     assert told == []
+    options.timeout = 3
+    options.unfollow(follower)
+    options.timeout = 4
+    assert told == [("timeout", 15)]
 
 
 def test_install_with_one_bad_option_installs_nothing():

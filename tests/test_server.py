@@ -512,6 +512,21 @@ def test_server_that_nobody_holds_closes_itself_and_says_1001():
     simulate(scene)
 
 
+def test_application_keeps_nothing_of_the_servers_of_former_loops():
+    app, traces = echo_application(), []
+
+    async def scene(net):
+        server = await app.start("server", 80)
+        traces.append(weakref.ref(server.trace))
+        session = await connect(server.url())
+        await session.send("hi")
+        await session.incoming.receive()
+
+    simulate(scene)
+    gc.collect()
+    assert traces[0]() is None
+
+
 def test_handler_of_a_server_that_nobody_holds_is_cancelled_after_close_timeout():
     ended = []
 

@@ -10,7 +10,8 @@ import math
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 from itertools import count as counter
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
+from weakref import WeakValueDictionary
 
 from wslearn.channels import Channels
 from wslearn.converters import Converter
@@ -110,6 +111,12 @@ def origins(name: str, value: Any) -> list[str] | None:
     raise TypeError(f"{name} is {value!r}: a list of texts such as 'https://example.org' is needed")
 
 
+class Follower(Protocol):
+    """Who has to follow a new value."""
+
+    def option_changed(self, name: str, before: Any) -> None: ...
+
+
 class Options:
     """Options with their checks; an assignment is checked, stored, and told to all who follow."""
 
@@ -138,7 +145,8 @@ class Options:
     close_timeout: float
 
     def __init__(self, **values: Any) -> None:
-        self._followers: list[Callable[[str, Any], None]] = []
+        # By id, so that all runs tell in the order of joining: a set would follow addresses in memory.
+        self._followers: WeakValueDictionary[int, Follower] = WeakValueDictionary()
         self._stamps: dict[str, int] = {}
         checked = {name: self._check(name, value) for name, value in values.items()}
         vars(self).update(self.defaults | {"channels": Channels(), "extensions": Extensions()} | checked)
@@ -153,17 +161,16 @@ class Options:
         before = getattr(self, name)
         super().__setattr__(name, checked)
         self._stamps[name] = stamp()
-        for follower in list(self._followers):
-            follower(name, before)
+        for follower in list(self._followers.values()):
+            follower.option_changed(name, before)
 
-    def follow(self, follower: Callable[[str, Any], None]) -> None:
-        """Call `follower(name, value before)` after each assignment, in the thread that assigns."""
-        self._followers.append(follower)
+    def follow(self, follower: Follower) -> None:
+        """Tell a follower of each assignment, in the thread that assigns, as long as somebody holds it."""
+        self._followers[id(follower)] = follower
 
-    def unfollow(self, follower: Callable[[str, Any], None]) -> None:
+    def unfollow(self, follower: Follower) -> None:
         """Stop what `follow` began."""
-        if follower in self._followers:
-            self._followers.remove(follower)
+        self._followers.pop(id(follower), None)
 
     def stamp_of(self, name: str) -> int:
         """Return the number of the newest assignment; 0 for the value that it began with."""

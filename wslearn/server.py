@@ -286,7 +286,7 @@ class Listening:
         shown = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
         shown = f"[{shown}]" if ":" in shown else shown
         self.origin = f"{'wss' if ssl else 'ws'}://{shown}:{self.port}"
-        self.options.follow(self.option_changed)
+        self.options.follow(self)
 
     def option_changed(self, name: str, before: object) -> None:
         """Let all open sessions follow, in the loop's own turn."""
@@ -312,7 +312,7 @@ class Listening:
 
     def close(self) -> None:
         """Take no more connections, and say 1001 to all sessions."""
-        self.options.unfollow(self.option_changed)
+        self.options.unfollow(self)
         if self.listener is not None:
             self.listener.close()
         for opening in list(self.openings):
