@@ -312,10 +312,20 @@ def test_server_that_is_gone_is_named():
 
 def test_loop_that_ends_with_open_sessions_logs_nothing(caplog):
     async def main():
-        server = await application().start()
+        server = await app.start()
         session = await connect(server.url())
         await session.send("hi")
         await session.incoming.receive()
+        _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
+        await asked.wait()
+
+    app, asked = application(), asyncio.Event()
+
+    @app.get("/slow")
+    async def slow(call):
+        asked.set()
+        await asyncio.sleep(3600)
 
     caplog.set_level(logging.WARNING)
     asyncio.run(main())

@@ -32,7 +32,7 @@ from wslearn.handshake import (
     upgrade_response,
 )
 from wslearn.options import WebSockets
-from wslearn.session import Call, Handler, RawSession, Session, end_writing, run_in
+from wslearn.session import Call, Handler, RawSession, Session, end_writing, is_cancelled, run_in
 from wslearn.trace import Trace
 
 log = logging.getLogger(__name__)
@@ -486,7 +486,7 @@ class Opening(asyncio.Protocol):
                 raise TypeError(f"handler of {route.path!r} returned {body!r}: str or bytes are needed")
             response = plain_response(200, body)
         except (Exception, asyncio.CancelledError) as error:
-            if self._transport.is_closing():
+            if is_cancelled(error):
                 raise
             log.exception("the handler of %s failed", call.shown_path)
             response = plain_response(500, type(error).__name__)

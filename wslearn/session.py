@@ -128,6 +128,12 @@ def end_writing(transport: asyncio.WriteTransport) -> None:
         transport.write_eof()
 
 
+def is_cancelled(error: BaseException) -> bool:
+    """Tell whether somebody cancels the running task; a handler may raise a cancellation of its own."""
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
+
+
 class ReadBuffer(threading.local):
     """Where all sessions of a thread read; by itself asyncio makes 256 KiB for each chunk and cuts it."""
 
@@ -777,13 +783,13 @@ class RawSession(asyncio.BufferedProtocol):
 
     async def _serve(self, handler: Handler) -> None:
         """Run the handler from the first frame to the end."""
-        task = self.incoming.owner = asyncio.current_task()
+        self.incoming.owner = asyncio.current_task()
         try:
             await handler(self)
         except GeneratorExit:
             raise
         except BaseException as error:
-            if isinstance(error, asyncio.CancelledError) and task and task.cancelling():
+            if is_cancelled(error):
                 self._say(Close(GOING_AWAY))
                 raise
             self._handler_failed(error)
