@@ -194,6 +194,21 @@ def write_notebook(laboratory: Laboratory, name: str, cells: list[str]) -> None:
     nbformat.write(notebook, laboratory.folder / name)
 
 
+@contextmanager
+def running_notebook(browser: Browser, laboratory: Laboratory, name: str, cells: list[str]) -> Iterator[Page]:
+    """Run a notebook of these cells in a page of its own, in the whole width; it has no errors in the end."""
+    write_notebook(laboratory, name, cells)
+    page = browser.new_page(viewport={"width": 1300, "height": 1000})
+    raised: list[str] = []
+    page.on("pageerror", lambda error: raised.append(str(error)))
+    open_lesson(page, laboratory, name)
+    run_lesson(page)
+    give_the_lesson_the_whole_width(page)
+    yield page
+    assert [*raised, *errors(page)] == []
+    page.close()
+
+
 def choose(page: Page, menu: str, item: str) -> None:
     """Click an item of the menu bar, as a person does."""
     page.locator(".lm-MenuBar-itemLabel", has_text=menu).first.click()

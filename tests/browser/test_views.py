@@ -1,15 +1,7 @@
 """Each view in a real JupyterLab: what mouse and keyboard do, and that Lab takes no key from it."""
 
 import pytest
-from laboratory import (
-    barriers,
-    change_theme,
-    errors,
-    give_the_lesson_the_whole_width,
-    open_lesson,
-    run_lesson,
-    write_notebook,
-)
+from laboratory import barriers, change_theme, errors, running_notebook
 from playwright.sync_api import expect
 
 CELLS = [
@@ -38,15 +30,8 @@ STOPS = "view => view.querySelectorAll('[tabindex=\"0\"]').length"
 
 @pytest.fixture(scope="module")
 def page(browser, laboratory):
-    write_notebook(laboratory, "views.ipynb", CELLS)
-    page = browser.new_page(viewport={"width": 1300, "height": 1000})
-    page.errors = []
-    page.on("pageerror", lambda error: page.errors.append(str(error)))
-    open_lesson(page, laboratory, "views.ipynb")
-    run_lesson(page)
-    give_the_lesson_the_whole_width(page)
-    yield page
-    page.close()
+    with running_notebook(browser, laboratory, "views.ipynb", CELLS) as page:
+        yield page
 
 
 def shown(page, name, number=0):
@@ -59,7 +44,6 @@ def test_every_view_is_drawn_without_an_error(page):
     for name, count in (("frame-inspector", 3), ("options-panel", 1), ("ping-plot", 1), ("bits", 1)):
         expect(page.locator(f".wslearn-{name}")).to_have_count(count)
     assert errors(page) == []
-    assert page.errors == []
 
 
 def test_bit_under_the_mouse_lights_its_byte_and_its_field(page):

@@ -15,6 +15,7 @@ from wslearn.lab.conversation import Conversation
 from wslearn.lab.exercises import exercise
 from wslearn.lab.frame_editor import FrameEditor
 from wslearn.lab.frame_inspector import FrameInspector
+from wslearn.lab.handshake import Handshake
 from wslearn.lab.options_panel import OptionsPanel
 from wslearn.lab.ping_plot import PingPlot
 from wslearn.lab.predictions import predict
@@ -26,6 +27,7 @@ __all__ = [
     "Conversation",
     "FrameEditor",
     "FrameInspector",
+    "Handshake",
     "OptionsPanel",
     "PingPlot",
     "exercise",

@@ -93,10 +93,7 @@ function render({ model, el }) {
   const root = element("div", { class: "wslearn wslearn-bit-map" },
     element("div", { class: "title" }, element("strong", {}, title), element("span", { class: "keys quiet" }, KEYS)),
     element("div", { class: "body" }, map, story));
-  // JupyterLab takes single letters for commands of its own; here they mean nothing.
-  root.addEventListener("keydown", (event) => {
-    if (event.key.length === 1 && !event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation();
-  });
+  root.addEventListener("keydown", keepLetters);
   el.append(root);
   land(current, false);
 }

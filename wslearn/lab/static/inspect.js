@@ -350,11 +350,6 @@ function inspect(frame, wide, announce, edit = null) {
   return Object.assign(box, { focusAgain: () => current?.focus() });
 }
 
-// JupyterLab takes single letters for commands of its own; here they mean nothing.
-function keepLetters(event) {
-  if (event.key.length === 1 && !event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation();
-}
-
 // Calls when a view becomes wide enough for 32 bits a row, or too narrow; returns how to stop.
 function watchWidth(root, call) {
   let wide = true;

@@ -33,3 +33,8 @@ const ticks = (from, to, count) => {
   const first = Math.ceil(from / step - 1e-9);
   return Array.from({ length: Math.floor(to / step + 1e-9) - first + 1 }, (_, at) => Number(((first + at) * step).toPrecision(12)));
 };
+
+// JupyterLab takes single letters for commands of its own; here they mean nothing.
+function keepLetters(event) {
+  if (event.key.length === 1 && !event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation();
+}

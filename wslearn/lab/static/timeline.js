@@ -38,11 +38,6 @@ function spoken({ time, received, lost, session, sender, kind, said, bytes }) {
   return [`${seconds(time)} s`, whose, WAY[sender], kind, said, sender && count(bytes, "byte"), arrival].filter(Boolean).join(", ");
 }
 
-// JupyterLab takes single letters for commands of its own; here they mean nothing.
-function keepLetters(event) {
-  if (event.key.length === 1 && !event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation();
-}
-
 /* A listbox with one tab stop. `into` holds the drawn options; the view gives
    top(at), height(at), total() in pixels, draw(at) for one option, and hears choose(at) and enter(). */
 function listbox({ label, into, top, height, total, length, draw, choose, enter }) {

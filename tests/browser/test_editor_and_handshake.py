@@ -1,20 +1,14 @@
-"""The editor of a frame in a real JupyterLab: bits flipped, fields typed, bytes sent to a live server."""
+"""The editor of a frame and the handshake in a real JupyterLab: typed, sent, walked over, reopened."""
 
+import nbformat
 import pytest
-from laboratory import (
-    barriers,
-    change_theme,
-    errors,
-    give_the_lesson_the_whole_width,
-    open_lesson,
-    run_lesson,
-    write_notebook,
-)
+from laboratory import barriers, change_theme, choose, errors, running_notebook
 from playwright.sync_api import expect
+from regenerate import stable
 
 CELLS = [
     "from wslearn import Application, WebSockets\n"
-    "from wslearn.lab import FrameEditor\n"
+    "from wslearn.lab import FrameEditor, FrameInspector, Handshake\n"
     "app = Application()\n"
     "app.install(WebSockets, ping_period=None)\n"
     "@app.websocket('/echo')\n"
@@ -25,21 +19,17 @@ CELLS = [
     "editor = FrameEditor(bytes.fromhex('81 85 37 fa 21 3d 7f 9f 4d 51 58'), server.url('/echo'), wait=0.3)\n"
     "editor",
     "FrameEditor(b'')",
+    "Handshake(server.trace)",
+    "Handshake(b'GET / HTTP/1.1\\r\\nHost: a\\r\\nUpgrade: h2c\\r\\n\\r\\n')",
+    "FrameInspector(bytes.fromhex('81 85 37 fa 21 3d 7f 9f 4d 51 58'))",
 ]
 ACTIVE = "() => document.activeElement.getAttribute('aria-label')"
 
 
 @pytest.fixture(scope="module")
 def page(browser, laboratory):
-    write_notebook(laboratory, "editor.ipynb", CELLS)
-    page = browser.new_page(viewport={"width": 1300, "height": 1000})
-    page.errors = []
-    page.on("pageerror", lambda error: page.errors.append(str(error)))
-    open_lesson(page, laboratory, "editor.ipynb")
-    run_lesson(page)
-    give_the_lesson_the_whole_width(page)
-    yield page
-    page.close()
+    with running_notebook(browser, laboratory, "editor.ipynb", CELLS) as page:
+        yield page
 
 
 @pytest.fixture
@@ -62,7 +52,6 @@ def send(editor):
 def test_editor_is_drawn_without_an_error(page, editor):
     expect(editor.locator(".bits .cell")).to_have_count(88)
     assert errors(page) == []
-    assert page.errors == []
 
 
 def test_frame_is_sent_and_its_echo_is_shown(editor):
@@ -172,3 +161,87 @@ def test_editor_is_whole_and_keeps_nobody_out(page, editor, pictures, theme, wid
     editor.screenshot(path=pictures / f"frame-editor-{theme}-{width}.png")
     assert editor.evaluate("view => view.scrollWidth <= view.clientWidth")
     assert barriers(editor) == []
+
+
+@pytest.fixture
+def handshake(page, editor):
+    """The handshake of the editor's last connection, which the view follows while its cell is long done."""
+    send(editor)
+    expect(answer(editor)).to_contain_text("Text 'Hello'")
+    handshake = page.locator(".wslearn-handshake").first
+    handshake.scroll_into_view_if_needed()
+    expect(handshake.locator(".client .first")).to_contain_text("81 85 37 fa 21 3d 7f 9f 4d 51 58")
+    return handshake
+
+
+def test_handshake_follows_the_trace_and_shows_where_http_ends(handshake):
+    expect(handshake.locator(".client .line").first).to_have_text("GET /echo HTTP/1.1")
+    expect(handshake.locator(".server .line").first).to_have_text("HTTP/1.1 101 Switching Protocols")
+    expect(handshake.locator(".cut")).to_have_count(2)
+    expect(handshake.locator(".server .first")).to_contain_text("81 05 48 65 6c 6c 6f")
+
+
+def test_key_under_the_mouse_lights_its_answer_and_the_steps_between(handshake):
+    handshake.locator(".client .line", has_text="Sec-WebSocket-Key").hover()
+    expect(handshake.locator(".lit")).to_have_count(4)
+    expect(handshake.locator(".lit").first).to_contain_text("Sec-WebSocket-Accept")
+    expect(handshake.locator(".step .good")).to_have_text(" ✓")
+    expect(handshake.get_by_role("status")).to_contain_text("RFC 6455, section 4.1")
+
+
+def test_keys_walk_from_line_to_line_and_across(page, handshake):
+    handshake.locator(".client .line").first.focus()
+    for key, name in (
+        ("ArrowDown", "Host: "),
+        ("ArrowRight", "Upgrade: websocket"),
+        ("ArrowDown", "Connection: Upgrade"),
+        ("Control+End", "4 in base64, the answer: "),
+        ("Home", "1 the key as it is sent: "),
+        ("Control+Home", "GET /echo HTTP/1.1"),
+    ):
+        page.keyboard.press(key)
+        assert page.evaluate(ACTIVE).startswith(name)
+    page.keyboard.press("b")
+    page.keyboard.press("Escape")
+    assert page.evaluate("document.activeElement.classList.contains('jp-Cell')")
+
+
+def test_broken_request_shows_its_rules_at_their_lines(page):
+    broken = page.locator(".wslearn-handshake").nth(1)
+    broken.locator(".wrong").hover()
+    expect(broken.get_by_role("status")).to_contain_text("Upgrade is 'h2c': websocket is needed")
+    expect(broken.locator(".loose")).to_have_count(3)
+    expect(broken.locator(".server h4")).to_have_text("no response yet")
+
+
+@pytest.mark.parametrize("width", [1300, 700])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_handshake_is_whole_and_keeps_nobody_out(page, handshake, pictures, theme, width):
+    page.set_viewport_size({"width": width, "height": 1000})
+    change_theme(page, theme)
+    handshake.locator(".client .line", has_text="Sec-WebSocket-Key").click()
+    handshake.screenshot(path=pictures / f"handshake-{theme}-{width}.png")
+    broken = page.locator(".wslearn-handshake").nth(1)
+    broken.screenshot(path=pictures / f"handshake-broken-{theme}-{width}.png")
+    for view in (handshake, broken):
+        assert view.evaluate("view => view.scrollWidth <= view.clientWidth")
+        assert barriers(view) == []
+
+
+def test_saved_notebook_shows_its_views_without_a_kernel(page, laboratory, browser, pictures):
+    choose(page, "File", "Save Notebook")
+    path = laboratory.folder / "editor.ipynb"
+    page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")
+    saved = stable(nbformat.read(path, as_version=4))
+    saved.metadata = {}
+    nbformat.write(saved, laboratory.folder / "saved.ipynb")
+    reopened = browser.new_page(viewport={"width": 1300, "height": 1000})
+    reopened.goto(laboratory.url("lab/tree/saved.ipynb") + "&reset")
+    kernels = reopened.locator(".jp-Dialog select")
+    kernels.select_option(label="No Kernel")
+    reopened.locator(".jp-Dialog .jp-mod-accept").click()
+    tables = reopened.locator(".jp-OutputArea-output table")
+    expect(tables.first).to_contain_text("masking_key")
+    expect(tables.get_by_text("Upgrade: h2c")).to_be_visible()
+    reopened.screenshot(path=pictures / "saved.png", full_page=True)
+    reopened.close()
