@@ -182,6 +182,6 @@ def test_session_with_its_trace_is_shown_alone():
         server = await app.start("server", 80)
         session = await connect_raw(server.url())
         await session.incoming.receive()
-        return Conversation(session).session
+        return Conversation(session).sessions
 
-    assert simulate(talk) == 1
+    assert simulate(talk) == [1]

@@ -11,11 +11,13 @@ except ImportError as error:
 
 from wslearn.lab.bit_map import BitMap
 from wslearn.lab.byte_strip import Bits, ByteStrip
+from wslearn.lab.close_states import CloseStates
 from wslearn.lab.conversation import Conversation
 from wslearn.lab.exercises import exercise
 from wslearn.lab.frame_editor import FrameEditor
 from wslearn.lab.frame_inspector import FrameInspector
 from wslearn.lab.handshake import Handshake
+from wslearn.lab.ladder import Ladder
 from wslearn.lab.options_panel import OptionsPanel
 from wslearn.lab.ping_plot import PingPlot
 from wslearn.lab.predictions import predict
@@ -24,10 +26,12 @@ __all__ = [
     "BitMap",
     "Bits",
     "ByteStrip",
+    "CloseStates",
     "Conversation",
     "FrameEditor",
     "FrameInspector",
     "Handshake",
+    "Ladder",
     "OptionsPanel",
     "PingPlot",
     "exercise",

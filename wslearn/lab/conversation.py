@@ -28,7 +28,7 @@ class Conversation(TimelineView):
 
     Args:
         shown: a trace, or a session with its trace.
-        session: the number of one session; None for all.
+        sessions: the numbers of the sessions to list, or of one; none for all.
         kinds: which kinds to list at first, of "handshake", "text", "binary", "ping", "pong", "close",
             "other" and "event"; none for all.
         lanes: whether chunks, frames and messages stand above the list, as lanes on one time axis.
@@ -52,7 +52,7 @@ class Conversation(TimelineView):
     def __init__(
         self,
         shown: Trace | RawSession,
-        session: int | None = None,
+        sessions: int | Collection[int] = (),
         *,
         kinds: Collection[str] = (),
         lanes: bool = False,
@@ -63,21 +63,20 @@ class Conversation(TimelineView):
                 raise ValueError(f"kind is {kind!r}: one of {', '.join(GROUPS)} is needed")
         self._has_lanes = lanes
         inspector = FrameInspector(b"")
-        super().__init__(shown, session, times=times, kinds=list(kinds), inspector=inspector)
+        super().__init__(shown, sessions, times=times, kinds=list(kinds), inspector=inspector)
         self._lay()
 
     def _take(self, at: int) -> None:
         super()._take(at)
         self._lay()
 
-    @traitlets.observe("session")
+    @traitlets.observe("sessions")
     def _lay(self, change: object = None) -> None:
-        """Lay the lanes of the chosen session, or of the first, if they are asked for."""
+        """Lay the lanes of the first of the sessions that are listed, if they are asked for."""
         if not self._has_lanes:
             return
         items = self.timeline.items
-        numbers = [item.session for item in items if item.session is not None]
-        session = min(numbers, default=1) if self.session is None else self.session
+        session = min(self.sessions or self.numbers, default=1)
         self._directions = lay(self.timeline.trace, session)
         first = self.timeline.gone + 1
         rows = [at for at, item in enumerate(items, first) if item.is_frame and item.session == session]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import traitlets
@@ -216,7 +216,7 @@ class TimelineView(View):
 
     Args:
         shown: a trace, or a session with its trace.
-        session: the number of one session; None for all.
+        sessions: the numbers of the sessions to show, or of one; none for all.
         times: whether the text form has times; None says so for a simulated wire, where they are the same
             in every run.
         state: what the view adds.
@@ -229,24 +229,25 @@ class TimelineView(View):
     half: traitlets.List[list[Any]] = traitlets.List().tag(sync=True)
     gone = traitlets.Int(0).tag(sync=True)
     turn = traitlets.Int(0).tag(sync=True)
-    session = traitlets.Int(None, allow_none=True).tag(sync=True)
+    sessions: traitlets.List[int] = traitlets.List(traitlets.Int()).tag(sync=True)
 
     def __init__(
         self,
         shown: Trace | RawSession,
-        session: int | None = None,
+        sessions: int | Collection[int] = (),
         *,
         times: bool | None = None,
         **state: Any,
     ) -> None:
         self.timeline = Timeline(shown.trace if isinstance(shown, RawSession) else shown)
         self.has_times = self.timeline.is_simulated if times is None else times
-        if isinstance(shown, RawSession) and session is None:
-            session = shown.number
+        numbers = [sessions] if isinstance(sessions, int) else [*sessions]
+        if isinstance(shown, RawSession) and not numbers:
+            numbers = [shown.number]
         rows = [item.row() for item in self.timeline.items]
         half = [item.row() for item in self.timeline.half]
         kept = {"turn": 0, "items": rows}
-        super().__init__(rows=kept, half=half, gone=self.timeline.gone, session=session, **state)
+        super().__init__(rows=kept, half=half, gone=self.timeline.gone, sessions=numbers, **state)
         self.on_msg(self._hear)
         self.live()
 
@@ -254,7 +255,17 @@ class TimelineView(View):
     def items(self) -> list[Item]:
         """The items that the text form shows."""
         every = [*self.timeline.items, *self.timeline.half]
-        return [item for item in every if self.session is None or item.session in (self.session, None)]
+        return [item for item in every if not self.sessions or item.session in (*self.sessions, None)]
+
+    @property
+    def numbers(self) -> list[int]:
+        """The numbers of all sessions that the trace knows."""
+        return sorted({item.session for item in self.timeline.items if item.session is not None})
+
+    @property
+    def has_several(self) -> bool:
+        """Whether more than one session is shown, so that each row needs its number."""
+        return len(self.sessions or self.numbers) > 1
 
     def step(self) -> bool:
         """Show what is new; a trace may always grow."""
@@ -294,11 +305,10 @@ class TimelineView(View):
         """Return an item in words that are the same in every run: a ping's payload comes from chance."""
         sent = f"{item.time:.4f}" if self.has_times else ""
         received = "never" if item.lost else f"{item.received:.4f}" if item.received is not None else ""
-        several = len({item.session for item in self.timeline.items} - {None}) > 1
         return [
             sent,
             received if self.has_times else "not arrived" if item.lost else "",
-            str(item.session or "") if several else "",
+            str(item.session or "") if self.has_several else "",
             ARROWS[item.sender] if item.sender else "",
             item.kind,
             "" if item.group in ("ping", "pong") else item.said,

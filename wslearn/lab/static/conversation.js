@@ -14,8 +14,8 @@ async function render({ model, el, host, signal }) {
   const below = element("div", { class: "below" }, told, slot);
   const picture = element("div", { class: "lanes" });
   const empty = element("div", { class: "empty quiet" });
-  const kinds = chips("kinds: which to list", pressKind);
-  const sessions = chips("sessions: which to list", pressSession);
+  const kinds = chips("kinds: which to list", (name) => press(model, "kinds", name));
+  const sessions = chips("sessions: which to list", (name) => press(model, "sessions", Number(name)));
   let items = [];
   let listed = [];
 
@@ -58,18 +58,18 @@ async function render({ model, el, host, signal }) {
 
   function draw() {
     const follows = rows.isAtEnd() && rows.list.scrollTop > 0;
-    const [kindsShown, session] = [model.get("kinds"), model.get("session")];
+    const [kindsShown, numbersShown] = [model.get("kinds"), model.get("sessions")];
     items = itemsOf(model);
-    const ofSession = items.filter((item) => session === null || item.session === null || item.session === session);
+    const ofSession = items.filter(isOf(numbersShown));
     listed = ofSession.filter(({ group }) => !kindsShown.length || kindsShown.includes(group));
     root.classList.toggle("timed", items.some(({ received, lost }) => lost || received !== null));
-    const numbers = [...new Set(items.map((item) => item.session))].filter((number) => number !== null);
+    const numbers = sessionsOf(items);
     root.classList.toggle("several", numbers.length > 1);
     const tally = Object.groupBy(ofSession, ({ group }) => group);
     kinds.fill(GROUPS.filter((group) => tally[group]).map((group) => ({
       name: group, look: group, on: kindsShown.includes(group), text: `${group} ${tally[group].length.toLocaleString("en")}`,
     })));
-    sessions.fill(numbers.length < 2 ? [] : numbers.slice(-12).map((number) => ({ name: number, on: number === session, text: `session ${number}` })));
+    sessions.fill(sessionChips(numbers, numbersShown));
     title.textContent = `${count(listed.length, "row")}${listed.length < items.length ? ` of ${items.length.toLocaleString("en")}` : ""}`;
     empty.textContent = items.length ? "nothing of these kinds has passed" : "nothing has passed yet";
     empty.hidden = listed.length > 0;
@@ -101,21 +101,7 @@ async function render({ model, el, host, signal }) {
     slot.hidden = Boolean(text);
   }
 
-  function pressKind(group) {
-    const now = model.get("kinds");
-    set("kinds", now.includes(group) ? now.filter((one) => one !== group) : [...now, group]);
-  }
-
-  function pressSession(name) {
-    set("session", model.get("session") === Number(name) ? null : Number(name));
-  }
-
-  function set(name, value) {
-    model.set(name, value);
-    model.save_changes();
-  }
-
-  const changes = ["change:drawn", "change:turn", "change:kinds", "change:session"];
+  const changes = ["change:drawn", "change:turn", "change:kinds", "change:sessions"];
   for (const name of changes) model.on(name, draw);
   for (const name of ["change:shown", "change:told"]) model.on(name, tell);
   model.on("change:lanes", lay);

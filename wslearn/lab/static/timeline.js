@@ -1,7 +1,7 @@
 /* What views of a whole trace share: rows that grow in place, and a list that draws only what is in sight.
    rows: { turn, items }, each item [time in s, received in s or null, lost, session, sender, group, kind, said, bytes];
    half: the same of frames that are not whole yet; gone: how many items went before the first;
-   turn: counts on with each change; session: the number of the one that is shown, or null. */
+   turn: counts on with each change; sessions: the numbers of those that are shown, none for all. */
 
 const GROUPS = ["handshake", "text", "binary", "ping", "pong", "close", "other", "event"];
 const WAY = { client: "client → server", server: "server → client" };
@@ -38,14 +38,29 @@ function spoken({ time, received, lost, session, sender, kind, said, bytes }) {
   return [`${seconds(time)} s`, whose, WAY[sender], kind, said, sender && count(bytes, "byte"), arrival].filter(Boolean).join(", ");
 }
 
-/* A listbox with one tab stop. `into` holds the drawn options; the view gives
-   top(at), height(at), total() in pixels, draw(at) for one option, and hears choose(at) and enter(). */
-function listbox({ label, into, top, height, total, length, draw, choose, enter }) {
+const isOf = (sessions) => ({ session }) => !sessions.length || session === null || sessions.includes(session);
+const sessionsOf = (items) => [...new Set(items.map(({ session }) => session))].filter((number) => number !== null).sort((a, b) => a - b);
+
+// A few of the newest: a server may have had thousands.
+const sessionChips = (numbers, shown) => numbers.length < 2 ? [] : numbers.filter((number) => shown.includes(number) || number > numbers.at(-13) || numbers.length < 13)
+  .map((number) => ({ name: number, on: shown.includes(number), text: `session ${number}` }));
+
+// Takes a value into a list of the model, or out of it.
+function press(model, name, value) {
+  const now = model.get(name);
+  model.set(name, now.includes(value) ? now.filter((one) => one !== value) : [...now, value]);
+  model.save_changes();
+}
+
+/* A listbox with one tab stop. `into` holds the drawn options and `ground` holds it; the view gives
+   top(at), height(at), total() in pixels, draw(at) for one option, and hears choose(at), enter() and
+   scrolled(from, to). */
+function listbox({ label, into, ground = into, scrolled = () => {}, top, height, total, length, draw, choose, enter }) {
   const list = element("div", { class: "rows", role: "listbox", tabindex: "0", "aria-label": label });
   const prefix = `wslearn-${crypto.randomUUID()}`;
   let chosen = -1;
   let waiting = 0;
-  list.append(into);
+  list.append(ground);
 
   function show() {
     const from = list.scrollTop - NEAR;
@@ -53,8 +68,9 @@ function listbox({ label, into, top, height, total, length, draw, choose, enter 
     const inSight = [];
     for (let at = 0; at < length(); at++)
       if (at === chosen || top(at) < to && top(at) + height(at) > from) inSight.push(at);
-    into.style.height = `${total()}px`;
+    ground.style.height = `${total()}px`;
     into.replaceChildren(...inSight.map(option));
+    scrolled(from, to);
     if (chosen >= 0 && chosen < length()) list.setAttribute("aria-activedescendant", `${prefix}-${chosen}`);
     else list.removeAttribute("aria-activedescendant");
   }
