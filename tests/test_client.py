@@ -86,8 +86,10 @@ def test_url_of_another_type_is_a_type_error():
     [
         ({"protocols": "chat"}, TypeError, "protocols is 'chat': a list such as ['chat'] is needed"),
         ({"protocols": ["a b"]}, ValueError, "subprotocol 'a b': one word without spaces or commas"),
+        ({"protocols": [5]}, ValueError, "subprotocol 5: one word without spaces or commas"),
         ({"protocols": ["a", "a"]}, ValueError, "protocols is ['a', 'a']: each may stand once"),
         ({"headers": {"A": "b\nc"}}, ValueError, "header 'A': 'b\\nc' cannot stand in a request"),
+        ({"headers": {"A": 5}}, ValueError, "header 'A': 5 cannot stand in a request"),
         ({"headers": {"Host": "b"}}, ValueError, "header 'Host': the handshake has its own"),
         ({"ssl": True}, ValueError, "url is 'ws://server/' and ssl is given: wss://host:port/path"),
         ({"proxy": "socks://a"}, ValueError, "proxy is 'socks://a': http://host:port/path is needed"),

@@ -396,6 +396,12 @@ def test_path_that_is_none_is_named(path):
         application().websocket(path)(echo)
 
 
+@pytest.mark.parametrize("protocol", ["a b", "a,b", "", ["a"]])
+def test_subprotocol_that_nobody_can_offer_is_named(protocol):
+    with pytest.raises(ValueError, match=re.escape(f"subprotocol {protocol!r}: one word")):
+        application().websocket("/", protocol)
+
+
 def test_handler_that_is_no_async_function_is_named():
     with pytest.raises(TypeError, match=r"handler of '/' is <function .*>: write it as async def"):
         application().get("/")(lambda call: "x")

@@ -21,9 +21,9 @@ from wslearn.errors import HandshakeError
 from wslearn.handshake import (
     END,
     MAX_HEAD,
-    TOKEN,
     Request,
     Response,
+    check_protocol,
     check_response,
     read_body,
     read_response,
@@ -441,8 +441,7 @@ def _check_protocols(protocols: Sequence[str]) -> list[str]:
     if isinstance(protocols, str):
         raise TypeError(f"protocols is {protocols!r}: a list such as [{protocols!r}] is needed")
     for protocol in protocols:
-        if not TOKEN.fullmatch(protocol):
-            raise ValueError(f"subprotocol {protocol!r}: one word without spaces or commas is needed")
+        check_protocol(protocol)
     if len(set(protocols)) != len(protocols):
         raise ValueError(f"protocols is {list(protocols)}: each may stand once")
     return list(protocols)

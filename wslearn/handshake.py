@@ -272,6 +272,20 @@ def plain_response(status: int, body: str | bytes, headers: dict[str, str] | Non
     return Response(status, fields, data)
 
 
+def check_protocol(protocol: str) -> None:
+    """Check a subprotocol that we mean to offer or to choose.
+
+    Raises:
+        ValueError: it is no token (RFC 6455, section 4.1).
+    """
+    if not _matches(TOKEN, protocol):
+        raise ValueError(f"subprotocol {protocol!r}: one word without spaces or commas is needed")
+
+
+def _matches(pattern: re.Pattern[str], text: object) -> bool:
+    return isinstance(text, str) and pattern.fullmatch(text) is not None
+
+
 def upgrade_request(
     host: str,
     target: str,
@@ -301,7 +315,7 @@ def upgrade_request(
     for name, value in headers.items():
         if name in fields:
             raise ValueError(f"header {name!r}: the handshake has its own")
-        if not TOKEN.fullmatch(name) or not VALUE.fullmatch(value):
+        if not _matches(TOKEN, name) or not _matches(VALUE, value):
             raise ValueError(f"header {name!r}: {value!r} cannot stand in a request")
         fields[name] = value
     return Request("GET", target, "HTTP/1.1", fields)

@@ -24,6 +24,7 @@ from wslearn.handshake import (
     Request,
     Response,
     asks_upgrade,
+    check_protocol,
     check_request,
     check_upgrade,
     plain_response,
@@ -107,6 +108,7 @@ class Application:
 
         Raises:
             RuntimeError: WebSockets is not installed.
+            ValueError: `protocol` is no token.
         """
         return self._declare(path, Session, protocol)
 
@@ -143,6 +145,8 @@ class Application:
             )
         if not isinstance(path, str) or not path.startswith("/"):
             raise ValueError(f"path is {path!r}: it begins with /")
+        if protocol is not None:
+            check_protocol(protocol)
 
         def declare(handler: H) -> H:
             if not _is_async(handler):
