@@ -1,15 +1,17 @@
 """The codec against the RFC's own examples, against websockets, and against every kind of wrong bytes."""
 
+from itertools import pairwise
 from types import BuiltinFunctionType
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from websockets.frames import Frame as OracleFrame
 from websockets.frames import Opcode as OracleOpcode
+from websockets.streams import StreamReader
 
 from wslearn import codec
-from wslearn.codec import FrameReader, Pieces, Utf8, encode, mask, read_header
+from wslearn.codec import FrameReader, Pieces, Utf8, encode, read_header
 from wslearn.errors import FrameTooBig, ProtocolViolation
 from wslearn.frames import Binary, Close, CloseReason, Frame, Ping, Pong, Text
 
@@ -71,30 +73,62 @@ def test_a_continuation_has_the_class_of_its_message_and_opcode_0():
     assert encode(second) == bytes.fromhex("80026c6f")
 
 
-@given(
-    kind=st.sampled_from([Text, Binary]),
-    text=st.text(max_size=70_000) | st.sampled_from(["a" * n for n in (125, 126, 65535, 65536)]),
-    key=st.none() | st.binary(min_size=4, max_size=4),
-    step=st.integers(1, 200) | st.none(),
-)
-def test_websockets_writes_the_same_bytes_and_we_read_them_back(kind, text, key, step):
-    frame = kind(text.encode())
-    oracle = OracleFrame(OracleOpcode(frame.opcode), frame.data)
-    wire = encode(frame, key)
-    length = len(frame.data)
-    header = 2 + (0 if length < 126 else 2 if length < 65536 else 8)
-    unmasked = oracle.serialize(mask=False)
-    if key is None:
-        assert wire == unmasked
-    else:
-        assert wire[header : header + 4] == key
-        assert mask(key, wire[header + 4 :]) == frame.data
-        assert (wire[0], wire[1] & 0x7F, wire[2:header]) == (
-            unmasked[0],
-            unmasked[1],
-            unmasked[2:header],
-        )
-    assert read(wire, masked=key is not None, step=step and step + length // 500) == [frame]
+LENGTHS = st.sampled_from([0, 1, 2, 124, 125, 126, 127, 65534, 65535, 65536, 65537]) | st.integers(0, 300)
+CODES = st.sampled_from([*range(1000, 1004), *range(1007, 1015)]) | st.integers(3000, 4999)
+
+
+@st.composite
+def payloads(draw, kind: type[Frame]) -> bytes:
+    """Draw a payload of every class of length; a text is whole characters."""
+    length = draw(LENGTHS)
+    if kind is Binary:
+        return (draw(st.binary(min_size=1, max_size=20)) * length)[:length]
+    characters = draw(st.text(min_size=1, max_size=10)).encode()
+    return (characters * (length // len(characters))) + b"a" * (length % len(characters))
+
+
+@st.composite
+def conversations(draw) -> list[Frame]:
+    """Draw valid frames of one direction: messages in any fragments, control frames between them, a Close."""
+    frames: list[Frame] = []
+    for kind in draw(st.lists(st.sampled_from([Text, Binary]), max_size=3)):
+        payload = draw(payloads(kind))
+        cuts = sorted(draw(st.lists(st.integers(0, len(payload)), max_size=3)))
+        for start, end in pairwise([0, *cuts, len(payload)]):
+            part = kind(payload[start:end], fin=False)
+            part.opcode = 0 if start or (frames and not frames[-1].fin) else kind.kind
+            frames.append(part)
+        frames[-1].fin = True
+    for place in draw(st.lists(st.integers(0, len(frames)), max_size=3)):
+        frames.insert(place, draw(st.sampled_from([Ping, Pong]))(draw(st.binary(max_size=125))))
+    reason = st.text(max_size=40).filter(lambda text: len(text.encode()) <= 123)
+    ends = st.builds(CloseReason, CODES, reason).map(Close) | st.just(Close()) | st.none()
+    end = draw(ends)
+    return [*frames, end] if end else frames
+
+
+def theirs(frame: Frame) -> OracleFrame:
+    bits = (frame.fin, frame.rsv1, frame.rsv2, frame.rsv3)
+    return OracleFrame(OracleOpcode(frame.opcode), frame.data, *bits)
+
+
+def read_by_them(wire: bytes, masked: bool) -> OracleFrame:
+    stream = StreamReader()
+    stream.feed_data(wire)
+    with pytest.raises(StopIteration) as stopped:
+        next(OracleFrame.parse(stream.read_exact, mask=masked))
+    return stopped.value.value
+
+
+@settings(deadline=None)
+@given(frames=conversations(), masked=st.booleans(), step=st.integers(1, 100_000))
+def test_websockets_writes_the_same_bytes_of_every_valid_frame_and_both_read_them(frames, masked, step):
+    wires = [theirs(frame).serialize(mask=masked) for frame in frames]
+    for frame, wire in zip(frames, wires, strict=True):
+        assert encode(frame, read_header(wire).masking_key) == wire
+        assert read_by_them(wire, masked) == theirs(frame)
+    stream = b"".join(wires)
+    assert read(stream, masked, step=max(step, len(stream) // 2000)) == frames
 
 
 VIOLATIONS = [
