@@ -1,11 +1,11 @@
 """The codec against the RFC's own examples, against websockets, and against every kind of wrong bytes."""
 
-from itertools import pairwise
 from types import BuiltinFunctionType
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from strategies import conversations
 from websockets.frames import Frame as OracleFrame
 from websockets.frames import Opcode as OracleOpcode
 from websockets.streams import StreamReader
@@ -71,40 +71,6 @@ def test_a_continuation_has_the_class_of_its_message_and_opcode_0():
     assert (type(first), first.opcode, first.fin) == (Text, 1, False)
     assert (type(second), second.opcode, second.fin) == (Text, 0, True)
     assert encode(second) == bytes.fromhex("80026c6f")
-
-
-LENGTHS = st.sampled_from([0, 1, 2, 124, 125, 126, 127, 65534, 65535, 65536, 65537]) | st.integers(0, 300)
-CODES = st.sampled_from([*range(1000, 1004), *range(1007, 1015)]) | st.integers(3000, 4999)
-
-
-@st.composite
-def payloads(draw, kind: type[Frame]) -> bytes:
-    """Draw a payload of every class of length; a text is whole characters."""
-    length = draw(LENGTHS)
-    if kind is Binary:
-        return (draw(st.binary(min_size=1, max_size=20)) * length)[:length]
-    characters = draw(st.text(min_size=1, max_size=10)).encode()
-    return (characters * (length // len(characters))) + b"a" * (length % len(characters))
-
-
-@st.composite
-def conversations(draw) -> list[Frame]:
-    """Draw valid frames of one direction: messages in any fragments, control frames between them, a Close."""
-    frames: list[Frame] = []
-    for kind in draw(st.lists(st.sampled_from([Text, Binary]), max_size=3)):
-        payload = draw(payloads(kind))
-        cuts = sorted(draw(st.lists(st.integers(0, len(payload)), max_size=3)))
-        for start, end in pairwise([0, *cuts, len(payload)]):
-            part = kind(payload[start:end], fin=False)
-            part.opcode = 0 if start or (frames and not frames[-1].fin) else kind.kind
-            frames.append(part)
-        frames[-1].fin = True
-    for place in draw(st.lists(st.integers(0, len(frames)), max_size=3)):
-        frames.insert(place, draw(st.sampled_from([Ping, Pong]))(draw(st.binary(max_size=125))))
-    reason = st.text(max_size=40).filter(lambda text: len(text.encode()) <= 123)
-    ends = st.builds(CloseReason, CODES, reason).map(Close) | st.just(Close()) | st.none()
-    end = draw(ends)
-    return [*frames, end] if end else frames
 
 
 def theirs(frame: Frame) -> OracleFrame:

@@ -6,8 +6,6 @@ import logging
 
 import pytest
 from helpers import Listener, Peer, both_sides, converse, echo, meet, text, wire
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from wslearn import (
     CLOSE,
@@ -1474,72 +1472,6 @@ def test_fragments_are_joined_with_control_frames_between_them(side):
         peer.hang_up()
 
     converse(side, script)
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    side=st.sampled_from(["server", "client"]),
-    messages=st.lists(st.binary(max_size=300) | st.text(max_size=100), max_size=8),
-    cuts=st.lists(st.integers(0, 299), max_size=3),
-    step=st.integers(1, 700),
-    capacity=st.integers(1, 4),
-)
-def test_messages_fragmented_and_chunked_anyhow_arrive_equal_and_in_order(
-    side, messages, cuts, step, capacity
-):
-    listen = Listener()
-    data = b"".join(fragments(message, cuts, side == "server") for message in messages)
-    data += wire("88 03e8", side == "server")
-
-    async def script(peer):
-        for at in range(0, len(data), step):
-            peer.write(data[at : at + step])
-            await asyncio.sleep(0.01)
-        peer.end()
-        heard = await peer.hear_all()
-        assert heard == ["8a 70"] * (len(messages) * (len(cuts) + 1)) + ["88 03e8"]
-
-    converse(side, script, listen, channels=Channels(incoming=bounded(capacity)))
-    assert listen.seen == [(Text if isinstance(m, str) else Binary)(m) for m in messages] + ["end"]
-
-
-def fragments(message: str | bytes, cuts: list[int], masked: bool) -> bytes:
-    """Return a message in fragments, a ping behind each."""
-    opcode, payload = (1, message.encode()) if isinstance(message, str) else (2, message)
-    ends = [*sorted(min(cut, len(payload)) for cut in cuts), len(payload)]
-    data, start = b"", 0
-    for number, end in enumerate(ends):
-        first = (opcode if number == 0 else 0) | (0x80 if number == len(cuts) else 0)
-        data += wire(f"{first:02x} {payload[start:end].hex()}".strip(), masked) + wire("89 70", masked)
-        start = end
-    return data
-
-
-@settings(max_examples=150, deadline=None)
-@given(data=st.binary(max_size=60), step=st.integers(1, 60), side=st.sampled_from(["server", "client"]))
-def test_any_bytes_end_in_a_documented_error_and_never_in_a_log(data, step, side):
-    listen = Listener()
-    records = []
-    handler = logging.Handler(logging.WARNING)
-    handler.emit = records.append
-
-    async def script(peer):
-        for at in range(0, len(data), step):
-            peer.write(data[at : at + step])
-            await asyncio.sleep(0.01)
-        peer.end()
-        await peer.hear_all()
-        await asyncio.wait([peer.handler], timeout=30)
-        assert peer.handler.done()
-        assert await peer.session.close_reason
-
-    logging.getLogger().addHandler(handler)
-    try:
-        converse(side, script, listen, max_frame_size=1000)
-    finally:
-        logging.getLogger().removeHandler(handler)
-    assert not records
-    assert listen.seen[-1] == "end" or isinstance(listen.seen[-1], ProtocolViolation | FrameTooBig)
 
 
 # ── pings ────────────────────────────────────────────────────────────────────────────────────────

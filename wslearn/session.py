@@ -1001,8 +1001,9 @@ class Session(RawSession):
         assert self._pieces is not None
         self._pieces.add(frame.data)
         if frame.fin:
-            message, self._opening = self._opening, None
-            message.data, message.fin = self._pieces.join(), True
+            message, pieces = self._opening, self._pieces
+            self._opening = self._pieces = None
+            message.data, message.fin = pieces.join(), True
             self._deliver(message)
 
     def _answer(self, ping: Ping) -> None:
