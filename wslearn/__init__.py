@@ -2,7 +2,7 @@
 
 from wslearn.channels import CLOSE, DROP_OLDEST, SUSPEND, Channels, SharedFlow, bounded, unlimited
 from wslearn.client import connect, connect_raw
-from wslearn.converters import JsonConverter
+from wslearn.converters import CborConverter, JsonConverter, MessagePackConverter, ProtobufConverter
 from wslearn.dissection import Dissection, Field, HandshakeDissection, dissect, dissect_handshake
 from wslearn.errors import (
     ChannelClosed,
@@ -30,6 +30,7 @@ __all__ = [
     "SUSPEND",
     "Application",
     "Binary",
+    "CborConverter",
     "ChannelClosed",
     "ChannelOverflow",
     "Channels",
@@ -49,10 +50,12 @@ __all__ = [
     "HandshakeDissection",
     "HandshakeError",
     "JsonConverter",
+    "MessagePackConverter",
     "Opcode",
     "Ping",
     "PingTimeout",
     "Pong",
+    "ProtobufConverter",
     "ProtocolViolation",
     "RawSession",
     "Server",

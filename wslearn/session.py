@@ -972,7 +972,9 @@ class Session(RawSession):
             DeserializeError: wrong kind of frame, malformed payload or wrong shape.
         """
         converter = self.converter
-        return converter.deserialize(await self.incoming.receive(), kind)
+        frame = await self.incoming.receive()
+        # the option may have changed while we waited
+        return (self._options.content_converter or converter).deserialize(frame, kind)
 
     def cancel(self) -> None:
         """End the session now: tasks are cancelled, a Close 1000 is tried, the connection is cut."""
