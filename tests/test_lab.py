@@ -6,7 +6,7 @@ import weakref
 
 import pytest
 
-from wslearn import Application, Ping, Pong, Text, WebSockets, connect, dissect, simulate
+from wslearn import Application, Deflate, Ping, Pong, Text, WebSockets, connect, dissect, simulate
 from wslearn.lab import Bits, ByteStrip, FrameInspector, OptionsPanel, PingPlot
 from wslearn.lab.frame_inspector import diagram
 from wslearn.lab.ping_plot import round_trips
@@ -69,7 +69,42 @@ def test_inspector_sends_masked_and_unmasked_payload_and_the_key():
         "key": "37fa213d",
         "masked": "7f9f4d5158",
         "unmasked": "48656c6c6f",
+        "inflated": "",
+        "inflated_size": 0,
     }
+
+
+DEFLATED = bytes.fromhex("c107f248cdc9c90700")
+
+
+def test_inspector_shows_a_compressed_payload_in_both_its_forms():
+    view = FrameInspector(DEFLATED, "server", [Deflate()])
+    assert view.frame["payload"]["inflated"] == b"Hello".hex()
+    assert [group["value"] for group in view.frame["groups"]][-1] == "'Hello'"
+    assert view.frame["violations"] == []
+    assert "inflated: 'Hello', 5 bytes" in view.plain()
+
+
+def test_inspector_of_a_trace_inflates_what_looks_back_to_earlier_messages():
+    async def scene(net):
+        app = Application()
+        app.install(WebSockets, ping_period=None, extensions=[Deflate()])
+
+        @app.websocket("/")
+        async def listen(session):
+            async for _ in session.incoming:
+                pass
+
+        async with app.start("server", 80), connect("ws://server/", extensions=[Deflate()]) as session:
+            await session.send("Hello")
+            await session.send("Hello")
+        return net.trace
+
+    first, second, *_ = simulate(scene, seed=1).frames
+    assert len(second.wire) < len(first.wire)
+    for frame in (first, second):
+        data = FrameInspector(frame).frame
+        assert (data["payload"]["inflated"], data["violations"]) == (b"Hello".hex(), [])
 
 
 def test_code_and_reason_stand_for_the_payload_of_a_close():

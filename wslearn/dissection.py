@@ -86,8 +86,26 @@ class ClaimsBits(Protocol):
     def rsv(self) -> Collection[int]: ...
 
 
+class Printed:
+    """Something that prints as a table of fields under one line, with notes below it."""
+
+    fields: tuple[Field, ...]
+
+    def _summary(self) -> str:
+        raise NotImplementedError
+
+    def _notes(self) -> Iterator[tuple[str, str]]:
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return _as_text(self._summary(), [_cells(field) for field in self.fields], self._notes())
+
+    def _repr_html_(self) -> str:
+        return _as_html(self._summary(), [_cells(field) for field in self.fields], self._notes())
+
+
 @dataclass(frozen=True, repr=False)
-class Dissection:
+class Dissection(Printed):
     """The first frame of some bytes, taken apart.
 
     `wire` is the frame as it was sent, as far as it goes, and `rest` what follows it. `masked` is the
@@ -114,12 +132,6 @@ class Dissection:
     def complete(self) -> bool:
         """Whether every byte of the frame is there."""
         return not self.missing
-
-    def __repr__(self) -> str:
-        return _as_text(self._summary(), [_cells(field) for field in self.fields], self._notes())
-
-    def _repr_html_(self) -> str:
-        return _as_html(self._summary(), [_cells(field) for field in self.fields], self._notes())
 
     def _summary(self) -> str:
         whose = f" from a {self.sender}" if self.sender else ""
@@ -521,7 +533,7 @@ UPGRADE = (("Upgrade", "websocket"), ("Connection", "Upgrade"))
 
 
 @dataclass(frozen=True, repr=False)
-class HandshakeDissection:
+class HandshakeDissection(Printed):
     """The head of a request or a response at the beginning of some bytes, taken apart line by line.
 
     `wire` is the head with its blank line, as far as it goes, and `rest` what follows it: frames, once the
@@ -544,12 +556,6 @@ class HandshakeDissection:
         """Return the value of a field, in any case of its letters; None where there is none."""
         values = (field.value for field in self.fields if field.name.lower() == name.lower())
         return next((value for value in values if isinstance(value, str)), None)
-
-    def __repr__(self) -> str:
-        return _as_text(self._summary(), [_cells(field) for field in self.fields], self._notes())
-
-    def _repr_html_(self) -> str:
-        return _as_html(self._summary(), [_cells(field) for field in self.fields], self._notes())
 
     def _summary(self) -> str:
         if not self.wire:

@@ -22,6 +22,11 @@ CELLS = [
     "Handshake(server.trace)",
     "Handshake(b'GET / HTTP/1.1\\r\\nHost: a\\r\\nUpgrade: h2c\\r\\n\\r\\n')",
     "FrameInspector(bytes.fromhex('81 85 37 fa 21 3d 7f 9f 4d 51 58'))",
+    "import asyncio\n"
+    "heard = asyncio.Event()\n"
+    "editor.observe(lambda change: heard.set() if change.new.get('came') else None, 'answer')\n"
+    "if editor.keep:\n"
+    "    await asyncio.wait_for(heard.wait(), 60)",
 ]
 ACTIVE = "() => document.activeElement.getAttribute('aria-label')"
 
@@ -68,6 +73,20 @@ def test_click_flips_a_bit_and_the_peer_refuses_it(editor):
     send(editor)
     expect(answer(editor)).to_contain_text("Close 1002, protocol error")
     expect(answer(editor)).to_contain_text("the connection has ended")
+
+
+def test_editor_sends_and_shows_the_answer_while_a_cell_runs(page, editor):
+    editor.get_by_label("keep the connection").check()
+    last = page.locator(".jp-CodeCell").last
+    last.locator(".cm-content").click()
+    page.keyboard.press("Control+Enter")
+    expect(last.locator(".jp-InputPrompt")).to_have_text("[*]:")
+    editor.locator(".bits .cell").last.click()
+    expect(editor.locator(".note")).to_contain_text("bit 87")
+    send(editor)
+    expect(answer(editor)).to_contain_text("Text 'Helln'")
+    expect(last.locator(".jp-InputPrompt")).not_to_have_text("[*]:")
+    editor.get_by_label("keep the connection").uncheck()
 
 
 def test_silence_is_an_answer_too(editor):

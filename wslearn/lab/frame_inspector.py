@@ -5,13 +5,16 @@ Here a dissection becomes plain JSON, a text and an HTML form; taking bytes apar
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from html import escape
 from itertools import groupby
 from typing import Any
 
 import traitlets
 
-from wslearn.dissection import Dissection, Field, Sender, dissect
+from wslearn.dissection import ClaimsBits, Dissection, Field, Sender, dissect
+from wslearn.extensions import Deflate
 from wslearn.frames import KINDS, Close, Frame, Ping, Pong, Text
 from wslearn.lab.view import View, module, style
 from wslearn.trace import ARROWS, Trace, TracedFrame
@@ -55,8 +58,16 @@ def dissection_data(dissection: Dissection) -> dict[str, Any]:
             "key": whole_key.hex(),
             "masked": dissection.masked[:SENT].hex(),
             "unmasked": dissection.unmasked[:SENT].hex(),
+            "inflated": (dissection.inflated or b"")[:SENT].hex(),
+            "inflated_size": len(dissection.inflated or b""),
         },
     }
+
+
+def dissect_traced(frame: TracedFrame) -> Dissection:
+    """Dissect a frame with what its trace knows: earlier messages may be needed to inflate it."""
+    claims = [] if frame.inflated is None else [Deflate()]
+    return replace(dissect(frame.wire, frame.sender, claims), inflated=frame.inflated)
 
 
 def _parts(dissection: Dissection) -> list[Field]:
@@ -87,7 +98,8 @@ def _group_value(dissection: Dissection, label: str, fields: list[Field]) -> str
     if label == "OP":
         return f"{_value(last)} {_opcode_name(last)}"
     if label == "DATA":
-        return in_words(dissection.unmasked, dissection.kind == "Text frame")
+        meant = dissection.unmasked if dissection.inflated is None else dissection.inflated
+        return in_words(meant, dissection.kind == "Text frame")
     return _value(last) or "…"
 
 
@@ -198,6 +210,7 @@ class FrameInspector(View):
         shown: the bytes of a frame, a dissection, a traced frame, or a trace to choose from, which may
             still grow.
         sender: who sent the bytes; with None no state of the mask is a violation.
+        extensions: what was negotiated for the bytes; a trace knows it.
 
     Raises:
         TypeError: `shown` is none of these.
@@ -213,6 +226,7 @@ class FrameInspector(View):
         self,
         shown: bytes | Dissection | TracedFrame | Trace,
         sender: Sender | None = None,
+        extensions: Iterable[ClaimsBits] = (),
     ) -> None:
         self._trace = shown if isinstance(shown, Trace) else None
         self._frames: list[TracedFrame] = []
@@ -222,12 +236,12 @@ class FrameInspector(View):
             case Trace():
                 self.refresh()
                 self.live()
-            case TracedFrame(sender=known, wire=wire):
-                self._show(dissect(wire, known))
+            case TracedFrame():
+                self._show(dissect_traced(shown))
             case Dissection():
                 self._show(shown)
             case _:
-                self._show(dissect(shown, sender))
+                self._show(dissect(shown, sender, extensions))
 
     def refresh(self) -> None:
         """Show the frames that have passed since."""
@@ -250,8 +264,7 @@ class FrameInspector(View):
     @traitlets.observe("selected")
     def _choose(self, change: dict[str, Any]) -> None:
         if 1 <= self.selected <= len(self._frames):
-            frame = self._frames[self.selected - 1]
-            self._show(dissect(frame.wire, frame.sender))
+            self._show(dissect_traced(self._frames[self.selected - 1]))
 
     def _show(self, dissection: Dissection) -> None:
         self._dissection = dissection

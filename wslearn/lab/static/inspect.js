@@ -177,6 +177,25 @@ function inspect(frame, wide, announce, edit = null) {
     return zone("pair", "payload", ...children);
   }
 
+  // Compression leaves no bit to a byte of its own: each stands for the whole payload.
+  function inflatedZone() {
+    const columns = wide ? 16 : 8;
+    const inflated = octets(frame.payload.inflated);
+    const whole = { start: 8 * frame.payload.start, length: 4 * frame.payload.masked.length };
+    const shown = Math.min(inflated.length, opened ? Infinity : FOLD / 2);
+    const children = [];
+    for (let from = 0; from < shown; from += columns) {
+      const cells = [];
+      const part = inflated.slice(from, Math.min(from + columns, shown));
+      part.forEach((hex, at) => cell(hex, whole, `${hex}: inflated byte ${from + at}, character ${character(hex)}`, cells));
+      rows.push(cells);
+      children.push(row(columns, `${from}`, ...cells), labelRow(columns, ...part.map((hex) => element("span", { class: "character" }, character(hex)))));
+    }
+    const hidden = frame.payload.inflated_size - shown;
+    if (hidden) children.push(element("div", { class: "folded quiet", role: "presentation" }, `… ${counted(hidden)} more`));
+    return zone("pair", "inflated payload", ...children);
+  }
+
   function foldZone(from) {
     const hidden = frame.size - from;
     const text = `… ${hidden.toLocaleString("en")} more bytes${opened ? "" : ": Enter or click unfolds"}`;
@@ -323,6 +342,7 @@ function inspect(frame, wide, announce, edit = null) {
     if (frame.missing) grid.append(element("div", { class: "missing", role: "presentation" }, `missing: ${frame.missing}`));
     grid.append(heading(`Bits, ${wide ? 32 : 16} a row`), bitZone(shownBits));
     if (frame.payload.masked) grid.append(heading(frame.payload.key ? "Masked ⊕ key = payload" : "Payload, not masked"), payloadZone());
+    if (frame.payload.inflated) grid.append(heading(`Inflated, ${counted(frame.payload.inflated_size)}`), inflatedZone());
     current = null;
     const again = edit?.at && rows.flat().find((node) => node.zone === edit.at.zone && node.range.start === edit.at.start);
     const first = again ?? rows[0]?.[0];
