@@ -105,6 +105,25 @@ def test_tls_peer_that_says_nothing_after_both_closes_is_cut(certificate):
     asyncio.run(main())
 
 
+def test_connection_whose_tls_is_ready_after_the_server_has_stopped_is_cut(certificate):
+    async def main():
+        server = await application().start(ssl=certificate.serving)
+        reader, writer = await asyncio.open_connection("localhost", server.port)
+        await until(lambda: server.trace._sessions)
+        await server.stop()
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+            await upgrade(reader, writer)
+        assert server.sessions == []
+        writer.close()
+
+    async def upgrade(reader, writer):
+        await writer.start_tls(certificate.trusting, server_hostname="localhost")
+        writer.write(UPGRADE)
+        await reader.readexactly(1)
+
+    asyncio.run(main())
+
+
 async def _no_sessions(server) -> None:
     await asyncio.gather(*(session._until_gone() for session in server.sessions))
 

@@ -491,6 +491,17 @@ def test_server_stop_cancels_a_handler_after_close_timeout_and_returns_within_a_
     assert converse("server", script, work, close_timeout=3) == (4 if stubborn else 3)
 
 
+def test_server_stop_cuts_a_session_that_would_wait_longer():
+    async def script(peer):
+        peer.session.close_timeout = 60
+        await peer.server.stop()
+        assert peer.server.sessions == []
+        assert await peer.session.close_reason == CloseReason(1001, "Server is going down")
+        return now()
+
+    assert converse("server", script, close_timeout=3) == 3
+
+
 def test_server_stop_from_a_handler_of_its_own_returns():
     async def stop(session):
         await app_of["server"].stop()

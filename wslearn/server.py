@@ -333,6 +333,8 @@ class Listening:
         waiting = tasks | set(gone)
         if waiting:
             await asyncio.wait(waiting, timeout=self.options.close_timeout)
+        for session in list(self.sessions.values()):
+            session._cut()
         for task in waiting:
             task.cancel()
         if waiting:
@@ -366,6 +368,10 @@ class Opening(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        if self._listening.stopped.is_set():
+            # accepted before the end, and TLS took its time
+            self._transport.abort()
+            return
         self._listening.openings.add(self)
         seconds = self._listening.options.open_timeout
         slow = Refused(408, f"no request within open_timeout={seconds:g} s")
