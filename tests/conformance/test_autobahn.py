@@ -1,6 +1,7 @@
 """Every case of the Autobahn TestSuite that the library claims, as server and as client.
 
-The cases of section 9, limits and speed, are slow: `pytest -m slow` runs them.
+The cases of section 9, limits and speed, and the long ones of 12 and 13, compression, are slow:
+`pytest -m slow` runs them.
 """
 
 import asyncio
@@ -8,17 +9,26 @@ import asyncio
 import pytest
 from testsuite import Fuzzer, Results, failures, fuzzing, install
 
-from wslearn import Application, FrameTooBig, ProtocolViolation, WebSockets, connect
+from wslearn import Application, Deflate, FrameTooBig, ProtocolViolation, WebSockets, connect
 
 QUICK = ["1.*", "2.*", "3.*", "4.*", "5.*", "6.*", "7.*", "10.*"]
 SLOW = ["9.*"]
-"""12.* and 13.* are compression."""
-LIMIT = 600  # seconds for one run; a machine may be slow
+KINDS = [(12, part) for part in range(1, 6)] + [(13, part) for part in range(1, 8)]
+LONG = {9, 10, *range(14, 19)}
+"""Of the cases of each kind of compression, those with a thousand messages of 8 KiB and more."""
+QUICK_COMPRESSION = [f"{a}.{b}.{case}" for a, b in KINDS for case in range(1, 19) if case not in LONG]
+SLOW_COMPRESSION = [f"{a}.{b}.{case}" for a, b in KINDS for case in LONG]
+LIMIT = 1800  # seconds for one run; a machine may be slow
 
 both_speeds = pytest.mark.parametrize(
     ("patterns", "count"),
-    [(QUICK, 247), pytest.param(SLOW, 54, marks=pytest.mark.slow)],
-    ids=["quick", "slow"],
+    [
+        (QUICK, 247),
+        (QUICK_COMPRESSION, 132),
+        pytest.param(SLOW, 54, marks=pytest.mark.slow),
+        pytest.param(SLOW_COMPRESSION, 84, marks=pytest.mark.slow),
+    ],
+    ids=["quick", "quick compression", "slow", "slow compression"],
 )
 
 
@@ -36,7 +46,7 @@ async def echo(session) -> None:
 def test_server_passes_every_case(suite, patterns, count):
     async def main():
         app = Application()
-        app.install(WebSockets, max_frame_size=None)
+        app.install(WebSockets, max_frame_size=None, extensions=[Deflate()])
         app.websocket("/")(echo)
         async with app.start() as server, fuzzing(suite, patterns, server.url()) as fuzzer:
             return fuzzer.cases, await fuzzer.results()
@@ -69,7 +79,7 @@ async def echo_all(fuzzer: Fuzzer, at_once: int) -> None:
         for number in numbers:
             url = f"ws://127.0.0.1:{fuzzer.port}/runCase?case={number}&agent=wslearn"
             try:
-                async with connect(url, max_frame_size=None) as session:
+                async with connect(url, max_frame_size=None, extensions=[Deflate()]) as session:
                     await echo(session)
             except (ProtocolViolation, FrameTooBig):
                 continue

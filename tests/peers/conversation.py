@@ -12,7 +12,7 @@ import pytest
 from helpers import echo, until
 from installing import installed
 
-from wslearn import Application, CloseReason, Text, WebSockets
+from wslearn import Application, CloseReason, Deflate, Text, WebSockets
 
 HERE = Path(__file__).parent
 WS = "ws@8.23.0"
@@ -33,6 +33,12 @@ BY_BROWSERS = [
     *(f"closed {code} bye" for code in CODES),
 ]
 BY_ALL = [*BY_BROWSERS, "fragmented aüb", "pong hello"]
+
+ways = pytest.mark.parametrize(
+    ("scheme", "extensions"),
+    [("ws", []), ("wss", []), ("ws", [Deflate()])],
+    ids=["ws", "wss", "compressed"],
+)
 
 
 def described(sent: str | bytes, received: str | bytes) -> str:

@@ -10,6 +10,7 @@ const listening = cert ? https.createServer({cert, key}) : http.createServer();
 const server = new WebSocketServer({
     server: listening,
     maxPayload: 2 ** 25,
+    perMessageDeflate: true,
     handleProtocols: offered => offered.has("chat") && "chat",
 });
 

@@ -22,6 +22,7 @@ from conversation import (
     described,
     node_path,
     running,
+    ways,
 )
 from laboratory import running_chromium
 from websockets.exceptions import ConnectionClosed
@@ -101,15 +102,19 @@ def in_a_page(url: str, script: str, argument: str):
         return page.evaluate(script, argument)
 
 
-@pytest.mark.parametrize("scheme", ["ws", "wss"])
+@ways
 @pytest.mark.parametrize("peer", [asynchronous, synchronous, node, java, chromium])
-def test_our_server_talks_with_their_client(certificate, peer, scheme, caplog):
+def test_our_server_talks_with_their_client(certificate, peer, scheme, extensions, caplog):
     tls = certificate if scheme == "wss" else None
 
     async def main():
-        async with application().start(ssl=tls and tls.serving) as server:
+        async with application(extensions=extensions).start(ssl=tls and tls.serving) as server:
             assert server.url().startswith(f"{scheme}://127.0.0.1:")
             lines = await peer(server.url(), tls)
+            answers = [shake.response for shake in server.trace.handshakes if b" 101 " in shake.response]
+            # Java's compresses nothing
+            is_compressed = bool(extensions) and peer is not java
+            assert [b"permessage-deflate" in answer for answer in answers] == [is_compressed] * len(answers)
             return lines, [event.detail for event in server.trace.events if event.name == "closed"]
 
     caplog.set_level(logging.WARNING)

@@ -9,21 +9,34 @@ from typing import Any
 import pytest
 import websockets.asyncio.server
 import websockets.sync.server
-from conversation import BY_ALL, CODES, HERE, LIMIT, MESSAGES, PARTS, Threaded, described, node_path, running
+from conversation import (
+    BY_ALL,
+    CODES,
+    HERE,
+    LIMIT,
+    MESSAGES,
+    PARTS,
+    Threaded,
+    described,
+    node_path,
+    running,
+    ways,
+)
 from helpers import until
 from websockets.exceptions import ConnectionClosed
 
 from wslearn import CloseReason, Ping, Pong, Text, connect
 
 
-async def talk(url: str, ssl) -> list[str]:
+async def talk(url: str, ssl, extensions) -> list[str]:
     """Have the conversation as a client."""
     lines = []
 
     def opened(path: str = "", **options):
-        return connect(url + path, ssl=ssl, max_frame_size=2**25, **options)
+        return connect(url + path, ssl=ssl, max_frame_size=2**25, extensions=extensions, **options)
 
     async with opened() as session:
+        assert [type(extension) for extension in session.extensions] == list(map(type, extensions))
         for message in MESSAGES:
             await session.send(message)
             frame = await session.incoming.receive()
@@ -117,14 +130,14 @@ async def node(tls):
         yield int(await told()), told
 
 
-@pytest.mark.parametrize("scheme", ["ws", "wss"])
+@ways
 @pytest.mark.parametrize("peer", [asynchronous, synchronous, node])
-def test_our_client_talks_with_their_server(certificate, peer, scheme, caplog):
+def test_our_client_talks_with_their_server(certificate, peer, scheme, extensions, caplog):
     tls = certificate if scheme == "wss" else None
 
     async def main():
         async with peer(tls) as (port, told):
-            lines = await talk(f"{scheme}://127.0.0.1:{port}/", tls and tls.trusting)
+            lines = await talk(f"{scheme}://127.0.0.1:{port}/", tls and tls.trusting, extensions)
             return lines, await told()
 
     caplog.set_level(logging.WARNING)
