@@ -120,7 +120,8 @@ function render({ model, el }) {
     sessions.fill(sessionChips(numbers, [session]));
     rows.list.hidden = !steps.length;
     empty.hidden = steps.length > 0;
-    rows.land(at, false);
+    rows.keep(at);
+    rows.show();
     light();
   }
 
@@ -129,15 +130,15 @@ function render({ model, el }) {
     model.save_changes();
   }
 
+  const drawing = whenSeen(root, draw);
   const changes = ["change:steps", "change:session", "change:numbers"];
-  for (const name of changes) model.on(name, draw);
-  const observer = new ResizeObserver(rows.show);
-  observer.observe(root);
+  for (const name of changes) model.on(name, drawing.soon);
   root.addEventListener("keydown", keepLetters);
   draw();
   return () => {
-    observer.disconnect();
-    for (const name of changes) model.off(name, draw);
+    drawing.end();
+    rows.end();
+    for (const name of changes) model.off(name, drawing.soon);
   };
 }
 

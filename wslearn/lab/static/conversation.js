@@ -9,7 +9,7 @@ async function render({ model, el, host, signal }) {
   const root = element("div", { class: "wslearn wslearn-timeline wslearn-conversation" });
   const title = element("strong", { class: "count", role: "status" });
   const note = element("span", { class: "quiet keys" }, "↑ ↓ choose · Enter goes into the frame · Esc leaves");
-  const told = element("pre", { class: "told", tabindex: "0", "aria-label": "what is chosen" });
+  const told = element("pre", { class: "words", tabindex: "0", "aria-label": "what is chosen" });
   const slot = element("div", { class: "slot" });
   const below = element("div", { class: "below" }, told, slot);
   const picture = element("div", { class: "lanes" });
@@ -18,6 +18,8 @@ async function render({ model, el, host, signal }) {
   const sessions = chips("sessions: which to list", (name) => press(model, "sessions", Number(name)));
   let items = [];
   let listed = [];
+  let width = 0;
+  let enters = false;     // the keyboard goes into the frame as soon as it is there
 
   const rows = listbox({
     label: "what passed: up and down choose, Enter goes into the frame, Escape leaves",
@@ -33,7 +35,10 @@ async function render({ model, el, host, signal }) {
       tell();
       lay();
     },
-    enter: () => below.querySelector("pre.told:not([hidden]), .slot [tabindex='0']:not([hidden])")?.focus(),
+    enter: () => {
+      enters = true;
+      tell();
+    },
   });
 
   const headings = element("div", { class: "choice headings quiet", "aria-hidden": "true" });
@@ -57,7 +62,12 @@ async function render({ model, el, host, signal }) {
   }
 
   function draw() {
-    const follows = rows.isAtEnd() && rows.list.scrollTop > 0;
+    rows.follow(list);
+    tell();
+    lay();
+  }
+
+  function list() {
     const [kindsShown, numbersShown] = [model.get("kinds"), model.get("sessions")];
     items = itemsOf(model);
     const ofSession = items.filter(isOf(numbersShown));
@@ -74,17 +84,14 @@ async function render({ model, el, host, signal }) {
     empty.textContent = items.length ? "nothing of these kinds has passed" : "nothing has passed yet";
     empty.hidden = listed.length > 0;
     rows.list.hidden = headings.hidden = !listed.length;
-    rows.land(listed.findIndex(({ number }) => number === model.get("selected")), false);
-    if (follows) rows.list.scrollTop = rows.list.scrollHeight;
-    rows.show();
-    tell();
-    lay();
+    const at = listed.findIndex(({ number }) => number === model.get("selected"));
+    rows.keep(at);
   }
 
   function lay() {
     const lanes = model.get("lanes");
     picture.hidden = !lanes.directions;
-    if (lanes.directions) picture.replaceChildren(drawLanes(lanes, Math.max(300, picture.clientWidth), model.get("selected")));
+    if (lanes.directions) picture.replaceChildren(drawLanes(lanes, Math.max(300, width), model.get("selected")));
   }
 
   picture.addEventListener("click", ({ target }) => {
@@ -99,15 +106,19 @@ async function render({ model, el, host, signal }) {
     told.textContent = text;
     told.hidden = !text;
     slot.hidden = Boolean(text);
+    if (!enters || selected !== shown) return;
+    enters = false;
+    // after the inspector has found its width, which draws it anew
+    const go = () => below.querySelector(text ? "pre" : ".slot [tabindex='0']:not([hidden])")?.focus();
+    requestAnimationFrame(() => requestAnimationFrame(go));
   }
 
-  const changes = ["change:drawn", "change:turn", "change:kinds", "change:sessions"];
-  for (const name of changes) model.on(name, draw);
+  const drawing = whenSeen(root, draw);
+  const changes = ["change:drawn", "change:turn", "change:kinds", "change:sessions", "change:lanes"];
+  for (const name of changes) model.on(name, drawing.soon);
   for (const name of ["change:shown", "change:told"]) model.on(name, tell);
-  model.on("change:lanes", lay);
-  const observer = new ResizeObserver(() => {
-    rows.show();
-    lay();
+  const observer = new ResizeObserver(([{ contentRect }]) => {
+    if (contentRect.width !== width) lay((width = contentRect.width));
   });
   observer.observe(root);
   root.addEventListener("keydown", keepLetters);
@@ -116,9 +127,10 @@ async function render({ model, el, host, signal }) {
   await inspector.render({ el: slot, signal });
   return () => {
     observer.disconnect();
-    for (const name of changes) model.off(name, draw);
+    drawing.end();
+    rows.end();
+    for (const name of changes) model.off(name, drawing.soon);
     for (const name of ["change:shown", "change:told"]) model.off(name, tell);
-    model.off("change:lanes", lay);
   };
 }
 

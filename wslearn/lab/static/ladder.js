@@ -141,7 +141,11 @@ function render({ model, el }) {
   const cross = (x, y) => shape("path", { class: "cross", d: `M${x - 6},${y - 6}l12,12m0,-12l-12,12` });
 
   function draw() {
-    const follows = rows.isAtEnd() && rows.list.scrollTop > 0;
+    rows.follow(build);
+    tell();
+  }
+
+  function build() {
     const all = itemsOf(model);
     const numbers = sessionsOf(all);
     const shown = all.filter(isOf(model.get("sessions")));
@@ -152,11 +156,7 @@ function render({ model, el }) {
     const isEmpty = !ladder.rungs.length;
     empty.hidden = !isEmpty;
     rows.list.hidden = sides.hidden = isEmpty;
-    width = Math.max(320, rows.list.clientWidth);
-    rows.land(ladder.rungs.findIndex(({ item }) => item.number === model.get("selected")), false);
-    if (follows) rows.list.scrollTop = rows.list.scrollHeight;
-    rows.show();
-    tell();
+    rows.keep(ladder.rungs.findIndex(({ item }) => item.number === model.get("selected")));
   }
 
   function tell() {
@@ -165,15 +165,22 @@ function render({ model, el }) {
     told.hidden = !rung;
   }
 
+  const drawing = whenSeen(root, draw);
   const changes = ["change:drawn", "change:turn", "change:sessions"];
-  for (const name of changes) model.on(name, draw);
-  const observer = new ResizeObserver(draw);
+  for (const name of changes) model.on(name, drawing.soon);
+  const observer = new ResizeObserver(([{ contentRect }]) => {
+    if (Math.max(320, contentRect.width) === width) return;
+    width = Math.max(320, contentRect.width);
+    rows.show();
+  });
   observer.observe(root);
   root.addEventListener("keydown", keepLetters);
   draw();
   return () => {
     observer.disconnect();
-    for (const name of changes) model.off(name, draw);
+    drawing.end();
+    rows.end();
+    for (const name of changes) model.off(name, drawing.soon);
   };
 }
 

@@ -2,8 +2,8 @@
    lanes: { session, from, to, directions: [{ sender, messages, frames, chunks }] }, each a list of
    [begin, end, group, bytes, number of the row or 0, first part, last part, lost], times in s. */
 
-const LANE = 24;        // pixels from lane to lane
-const BAR = 15;
+const BAR = 15;         // pixels of a bar, and of one in a lane where some overlap
+const THIN = 11;
 const LETTERS = { text: "T", binary: "B", ping: "P", pong: "p", close: "C", other: "?" };
 const NAMES = ["messages", "frames", "chunks"];
 
@@ -12,28 +12,45 @@ const asSpan = ([begin, end, group, bytes, number, first, last, lost], at) => ({
 function drawLanes({ from, to, directions }, width, selected) {
   const left = 84;
   const inner = width - left - 14;
-  const height = directions.length * (3 * LANE + 22) + 30;
   const x = (time) => left + ((time - from) / (to - from || 1)) * inner;
-  const svg = shape("svg", { width, height, role: "img", "aria-label": spokenLanes(directions) });
-  const floor = height - 30;
-
-  for (const tick of ticks(from, to === from ? from + 1 : to, Math.max(3, inner / 90))) {
-    svg.append(shape("line", { class: "grid", x1: x(tick), x2: x(tick), y1: 16, y2: floor }));
-    svg.append(shape("text", { class: "tick", x: x(tick), y: floor + 15, "text-anchor": "middle" }, `${tick} s`));
-  }
-  directions.forEach((direction, which) => {
-    const top = which * (3 * LANE + 22);
-    svg.append(shape("text", { class: "way", x: 8, y: top + 14 }, WAY[direction.sender]));
+  const svg = shape("svg", { width, role: "img", "aria-label": spokenLanes(directions) });
+  const grid = shape("g");
+  svg.append(grid);
+  let y = 0;
+  for (const direction of directions) {
+    svg.append(shape("text", { class: "way", x: 8, y: y + 14 }, WAY[direction.sender]));
+    y += 20;
     const lit = partsOf(direction, selected);
-    NAMES.forEach((name, lane) => {
-      const y = top + 20 + lane * LANE;
-      const spans = direction[name].map(asSpan);
-      svg.append(shape("text", { class: "lane", x: left - 8, y: y + BAR - 3, "text-anchor": "end" }, name));
-      svg.append(shape("line", { class: "rail", x1: left, x2: left + inner, y1: y + BAR, y2: y + BAR }));
-      svg.append(...bars(spans, lit[name], x, y));
-    });
-  });
+    for (const name of NAMES) {
+      const spans = stacked(direction[name].map(asSpan), x);
+      const levels = 1 + Math.max(0, ...spans.map(({ level }) => level));
+      const height = levels > 1 ? THIN : BAR;
+      svg.append(shape("text", { class: "lane", x: left - 8, y: y + 12, "text-anchor": "end" }, name));
+      svg.append(...bars(spans, lit[name], y, height));
+      y += levels * (height + 2);
+      svg.append(shape("line", { class: "rail", x1: left, x2: left + inner, y1: y, y2: y }));
+      y += 6;
+    }
+  }
+  for (const tick of ticks(from, to === from ? from + 1 : to, Math.max(3, inner / 90))) {
+    grid.append(shape("line", { class: "grid", x1: x(tick), x2: x(tick), y1: 16, y2: y }));
+    grid.append(shape("text", { class: "tick", x: x(tick), y: y + 13, "text-anchor": "middle" }, `${tick} s`));
+  }
+  svg.setAttribute("height", y + 22);
   return svg;
+}
+
+// Where bars lie in pixels; what overlaps stands one below the other, three at most.
+function stacked(spans, x) {
+  const ends = [-Infinity, -Infinity, -Infinity];
+  return spans.map((span) => {
+    const left = x(span.begin);
+    const right = Math.max(x(span.end), left + 2);
+    const free = ends.findIndex((end) => end <= left + 0.5);
+    const level = free < 0 ? ends.indexOf(Math.min(...ends)) : free;
+    ends[level] = right;
+    return { ...span, left, right, level };
+  });
 }
 
 // What the chosen frame is made of, and the message that it belongs to.
@@ -49,24 +66,27 @@ function partsOf({ frames, messages }, selected) {
 }
 
 // Bars that are narrower than a pixel and touch become one, so that ten thousand cost little.
-function bars(spans, lit, x, y) {
+function bars(spans, lit, y, height) {
   const nodes = [];
-  let last = null;
+  const last = [];
   spans.forEach((span, at) => {
-    const [begin, end] = [x(span.begin), Math.max(x(span.end), x(span.begin) + 2)];
+    const { left, right, level, group, lost } = span;
+    const top = y + level * (height + 2);
     const isLit = lit(span);
-    if (last && !isLit && !last.isLit && end - begin < 4 && begin - last.end < 1 && last.group === span.group) {
-      last.end = Math.max(last.end, end);
-      last.node.setAttribute("width", last.end - last.begin);
+    const before = last[level];
+    if (before && !isLit && !before.isLit && right - left < 4 && left - before.right < 1 && before.group === group) {
+      before.right = Math.max(before.right, right);
+      before.node.setAttribute("width", before.right - before.left);
       return;
     }
-    const node = shape("rect", { class: `bar ${span.group} ${isLit ? "lit" : ""} ${span.lost ? "lost" : ""}`, x: begin, y: y + (isLit ? -2 : 0), width: end - begin, height: BAR + (isLit ? 4 : 0), "data-number": span.number });
+    const node = shape("rect", { class: `bar ${group} ${isLit ? "lit" : ""} ${lost ? "lost" : ""}`, x: left, y: top, width: right - left, height, "data-number": span.number });
     nodes.push(node);
-    const isWide = end - begin > 9;
-    const hasRoom = isWide || !spans[at + 1] || x(spans[at + 1].begin) > end + 11;
-    const letter = span.lost ? "✕" : LETTERS[span.group] ?? "";
-    if (hasRoom) nodes.push(shape("text", { class: `letter ${isWide ? "inside" : ""}`, x: isWide ? (begin + end) / 2 : end + 2, y: y + BAR - 3.5, "text-anchor": isWide ? "middle" : "start" }, letter));
-    last = { begin, end, node, isLit, group: span.group };
+    last[level] = { left, right, node, isLit, group };
+    const isWide = right - left > 9;
+    const next = spans.slice(at + 1, at + 9).find((one) => one.level === level);
+    const letter = lost ? "✕" : LETTERS[group] ?? "";
+    if (!letter || (!isWide && next && next.left < right + 11)) return;
+    nodes.push(shape("text", { class: `letter ${isWide ? "inside" : ""}`, x: isWide ? (left + right) / 2 : right + 2, y: top + height / 2 + 4, "text-anchor": isWide ? "middle" : "start" }, letter));
   });
   return nodes;
 }

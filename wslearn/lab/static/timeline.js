@@ -60,15 +60,17 @@ function listbox({ label, into, ground = into, scrolled = () => {}, top, height,
   const prefix = `wslearn-${crypto.randomUUID()}`;
   let chosen = -1;
   let waiting = 0;
+  // remembered, because to ask for them makes the whole notebook lay itself out
+  let [above, sight, drawnHeight] = [0, 2 * NEAR, 0];
   list.append(ground);
 
   function show() {
-    const from = list.scrollTop - NEAR;
-    const to = list.scrollTop + list.clientHeight + NEAR;
+    const [from, to] = [above - NEAR, above + sight + NEAR];
     const inSight = [];
     for (let at = 0; at < length(); at++)
       if (at === chosen || top(at) < to && top(at) + height(at) > from) inSight.push(at);
-    ground.style.height = `${total()}px`;
+    drawnHeight = total();
+    ground.style.height = `${drawnHeight}px`;
     into.replaceChildren(...inSight.map(option));
     scrolled(from, to);
     if (chosen >= 0 && chosen < length()) list.setAttribute("aria-activedescendant", `${prefix}-${chosen}`);
@@ -87,21 +89,28 @@ function listbox({ label, into, ground = into, scrolled = () => {}, top, height,
     show();
   }));
 
-  function reveal(at) {
-    const [above, below] = [top(at), top(at) + height(at) - list.clientHeight];
-    if (list.scrollTop > above) list.scrollTop = above;
-    else if (list.scrollTop < below) list.scrollTop = below;
+  function scrollTo(pixels) {
+    above = Math.max(0, pixels);
+    list.scrollTop = above;
   }
 
-  function land(at, tell = true) {
-    chosen = at;
-    if (at >= 0) reveal(at);
-    show();
-    if (tell) choose(at);
+  function reveal(at) {
+    if (above > top(at)) scrollTo(top(at));
+    else if (above < top(at) + height(at) - sight) scrollTo(top(at) + height(at) - sight);
   }
+
+  function land(at) {
+    chosen = at;
+    reveal(at);
+    show();
+    choose(at);
+  }
+
+  // What is chosen stays so, wherever it stands now.
+  const keep = (at) => (chosen = at);
 
   function keyed(event) {
-    const page = Math.max(1, Math.floor(list.clientHeight / 30));
+    const page = Math.max(1, Math.floor(sight / (chosen < 0 ? Infinity : height(chosen))));
     const last = length() - 1;
     const next = {
       ArrowUp: chosen - 1, ArrowDown: chosen + 1, PageUp: chosen - page, PageDown: chosen + page,
@@ -115,13 +124,52 @@ function listbox({ label, into, ground = into, scrolled = () => {}, top, height,
     else if (last >= 0) land(Math.max(0, Math.min(last, next)));
   }
 
-  list.addEventListener("scroll", soon, { passive: true });
+  list.addEventListener("scroll", () => {
+    above = list.scrollTop;
+    soon();
+  }, { passive: true });
+  const observer = new ResizeObserver(([{ contentRect }]) => {
+    if (!contentRect.height || contentRect.height === sight) return;
+    sight = contentRect.height;
+    soon();
+  });
+  observer.observe(list);
   list.addEventListener("keydown", keyed);
   list.addEventListener("click", ({ target }) => {
     const node = target.closest("[data-at]");
     if (node) land(Number(node.dataset.at));
   });
-  return { list, show, land, reveal, isAtEnd: () => list.scrollTop + list.clientHeight >= list.scrollHeight - 4 };
+  // Goes on at the end, if that is where the reader is.
+  function follow(redraw) {
+    const isAtEnd = above > 0 && above + sight >= drawnHeight - 4;
+    redraw();
+    if (isAtEnd) {
+      show();
+      scrollTo(drawnHeight - sight);
+    }
+    show();
+  }
+
+  return { list, show, land, keep, follow, end: () => observer.disconnect() };
+}
+
+// Draws once for each picture of the screen, and only what somebody can see.
+function whenSeen(root, draw) {
+  let [isSeen, isOld, waiting] = [false, false, 0];
+  const soon = () => {
+    isOld = true;
+    if (!isSeen) return;
+    waiting ||= requestAnimationFrame(() => {
+      [waiting, isOld] = [0, false];
+      draw();
+    });
+  };
+  const observer = new IntersectionObserver((entries) => {
+    isSeen = entries.at(-1).isIntersecting;
+    if (isSeen && isOld) soon();
+  });
+  observer.observe(root);
+  return { soon, end: () => observer.disconnect() };
 }
 
 // Buttons that are pressed or not: one tab stop, arrows between them.
@@ -129,7 +177,11 @@ function chips(label, press) {
   const bar = element("div", { class: "chips", role: "toolbar", "aria-label": label });
   const buttons = () => [...bar.children];
 
+  let filled = "";
+
   function fill(entries) {
+    if (filled === JSON.stringify(entries)) return;
+    filled = JSON.stringify(entries);
     const focused = buttons().findIndex((button) => button === document.activeElement);
     bar.replaceChildren(...entries.map(({ name, text, on, look = "" }, at) => element(
       "button", { type: "button", class: `chip ${look}`, "data-name": name, "aria-pressed": on, tabindex: at === Math.max(0, focused) ? 0 : -1 }, text)));
