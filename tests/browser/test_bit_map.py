@@ -44,6 +44,15 @@ def test_lesson_runs_without_an_error(lesson):
     assert lesson.errors == []
 
 
+def test_a_bit_of_the_editor_is_flipped_and_sent_to_the_simulated_server(lesson):
+    editor = lesson.locator(".wslearn-frame-editor")
+    editor.locator(".bits .cell").nth(13).click()
+    expect(editor.locator(".note")).to_contain_text("bit 13, payload length")
+    editor.get_by_role("button", name="Send to the server").click()
+    expect(editor.locator(".came").first).to_contain_text("Text 'H'")
+    expect(editor.locator(".back")).to_contain_text("Close 1002")
+
+
 def test_map_has_a_cell_for_each_bit_and_one_tab_stop(bit_map):
     expect(bit_map.locator(".cell")).to_have_count(88)
     assert bit_map.evaluate(TAB_STOPS) == 1

@@ -52,6 +52,7 @@ class FrameEditor(View):
     answer = traitlets.Dict().tag(sync=True)
     peer = traitlets.Unicode().tag(sync=True)
     keep = traitlets.Bool(False).tag(sync=True)
+    connects = traitlets.Bool(False).tag(sync=True)
     _line: _Line | None = None
 
     def __init__(
@@ -74,7 +75,7 @@ class FrameEditor(View):
         self._back = b""
         self._loop = _running_loop()
         self._sending: asyncio.Task[str] | None = None
-        super().__init__(keep=keep, peer=_named(peer))
+        super().__init__(keep=keep, peer=_named(peer), connects=isinstance(peer, str))
         self.on_msg(self._on_message)
         self._show()
 
@@ -182,7 +183,7 @@ class FrameEditor(View):
     async def _exchange(self) -> None:
         if callable(self._peer):
             self._back = self._peer(self._sent)
-            self._tell(f"{self._count()} to the peer")
+            self._tell(f"{self._count()} sent")
             return
         if self._peer is None:
             raise OSError("the editor has no peer")
@@ -276,7 +277,8 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
 def _named(peer: Peer | None) -> str:
     if isinstance(peer, str):
         return read_url("peer", peer, "ws").target
-    return "" if peer is None else getattr(peer, "__name__", "a function")
+    name = "" if peer is None else getattr(peer, "__name__", "")
+    return name if peer is None or name.isidentifier() else "the server"
 
 
 def _changed(before: bytes, after: bytes) -> str:

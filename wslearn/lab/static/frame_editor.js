@@ -1,6 +1,6 @@
 /* A frame whose bits, bytes and fields are typed over, and what a peer says to it; all of it is computed in Python.
    frame: what `inspect` draws. note: { said, wrong }, about the last edit. peer: its name, empty without one.
-   keep: whether the connection stays open.
+   connects: whether there is a connection that could be kept. keep: whether it stays open.
    answer: { verdict, letter, name, fill, came: [{ said, hex }], state, open }, empty before the first. */
 
 const KEYS = "← → ↑ ↓ move · Enter flips or opens · 0 1 and hex digits type · Esc leaves";
@@ -118,7 +118,7 @@ function render({ model, el }) {
   keep.addEventListener("keydown", (event) => event.key === " " && event.stopPropagation());
   const peer = element("div", { class: "peer" },
     button(`Send to ${model.get("peer")}`, order("send"), { class: "send" }),
-    element("label", {}, keep, " keep the connection"), back);
+    ...(model.get("connects") ? [element("label", {}, keep, " keep the connection")] : []), back);
   peer.hidden = !model.get("peer");
 
   function answer() {
