@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import math
-import weakref
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
 from enum import Enum
-from itertools import count
 from typing import Any, Generic, NoReturn, TypeVar
 
 from wslearn.errors import ChannelClosed, ChannelOverflow
@@ -175,6 +173,9 @@ class Incoming(Generic[T]):
         """Note that a task is done with its item, as one that has ended is; tell whether it had one."""
         if not self.holders:
             return False
+        if self.holders == [task]:
+            self.holders.clear()
+            return True
         held = task in self.holders
         self.holders = [holder for holder in self.holders if holder is not task and not holder.done()]
         return held
@@ -342,22 +343,24 @@ class SharedFlow(Generic[T]):
             raise ValueError(f"on_overflow is {on_overflow!r}: CLOSE or DROP_OLDEST are allowed")
         self.capacity = capacity
         self.on_overflow = on_overflow
-        # By number, so that all runs give in the order of joining: a set would follow addresses in memory.
-        self._queues: weakref.WeakValueDictionary[int, Incoming[T]] = weakref.WeakValueDictionary()
-        self._numbers = count()
+        # No set, which would follow addresses in memory: all runs give in the order of joining.
+        self._queues: dict[_Queue[T], None] = {}
 
     async def emit(self, item: T) -> None:
         """Give the item to every collector; never waits for a slow one."""
-        for queue in list(self._queues.values()):
-            if not queue.put(item):
-                self._overflow(queue, item)
+        for queue in list(self._queues):
+            if len(queue.items) >= self.capacity:
+                self._overflow(queue)
+            if queue.end is None:
+                queue.items.append(item)
+                if queue.waiting:
+                    queue.wake()
 
-    def _overflow(self, queue: Incoming[T], item: T) -> None:
+    def _overflow(self, queue: _Queue[T]) -> None:
         if self.on_overflow is DROP_OLDEST:
-            queue.drop_oldest()
-            queue.put(item)
-        else:
-            queue.end(ChannelOverflow("flow", self.capacity))
+            queue.items.popleft()
+        elif queue.end is None:
+            queue.end = ChannelOverflow("flow", self.capacity)
 
     def collect(self) -> AsyncIterator[T]:
         """Iterate over what is emitted from the first step on.
@@ -367,13 +370,26 @@ class SharedFlow(Generic[T]):
         """
         return _Collector(self)
 
-    def _join(self) -> Incoming[T]:
-        queue: Incoming[T] = Incoming(self.capacity)
-        self._queues[next(self._numbers)] = queue
-        return queue
-
     def __repr__(self) -> str:
         return f"<SharedFlow: {len(self._queues)} collectors, capacity {self.capacity}>"
+
+
+class _Queue(Generic[T]):
+    """What one collector has not taken yet, and who waits for more."""
+
+    __slots__ = ("end", "items", "waiting")
+
+    def __init__(self) -> None:
+        self.items: deque[T] = deque()
+        self.waiting: list[asyncio.Future[None]] = []
+        self.end: ChannelOverflow | None = None
+
+    def wake(self) -> None:
+        """Let all who wait look again."""
+        for turn in self.waiting:
+            if not turn.done():
+                turn.set_result(None)
+        self.waiting.clear()
 
 
 class _Collector(AsyncIterator[T]):
@@ -383,12 +399,21 @@ class _Collector(AsyncIterator[T]):
 
     def __init__(self, flow: SharedFlow[T]) -> None:
         self._flow = flow
-        self._queue: Incoming[T] | None = None
+        self._queue: _Queue[T] = _Queue()
 
-    def __anext__(self) -> Coroutine[Any, Any, T]:
-        if self._queue is None:
-            self._queue = self._flow._join()
-        return self._queue.__anext__()
+    async def __anext__(self) -> T:
+        queue = self._queue
+        self._flow._queues[queue] = None
+        while not queue.items:
+            if queue.end is not None:
+                raise queue.end.with_traceback(None)
+            turn = asyncio.get_running_loop().create_future()
+            queue.waiting.append(turn)
+            await turn
+        return queue.items.popleft()
+
+    def __del__(self) -> None:
+        self._flow._queues.pop(self._queue, None)
 
 
 def _shown(capacity: float) -> str:
