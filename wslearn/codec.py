@@ -29,6 +29,10 @@ _WHOLE: dict[int, type[Frame]] = {FIN | Text.kind: Text, FIN | Binary.kind: Bina
 MANY = 256
 """Pieces of one message that are kept apart."""
 
+REMEMBERED = 64 * 1024
+"""Bytes of the newest payload, at most, whose wire is kept for who sends it once more."""
+
+_newest = (-1, b"", b"")
 _short = Struct("!BB").pack
 _long = Struct("!BBH").pack
 _huge = Struct("!BBQ").pack
@@ -83,16 +87,28 @@ def wrap(first: int, payload: bytes, masking_key: bytes | None = None) -> bytes:
     Args:
         first: the first byte as it stands: FIN, reserved bits, opcode.
     """
-    length = len(payload)
-    bit = 0
-    if masking_key is not None:
-        payload = masking_key + apply_mask(payload, masking_key)
-        bit = MASK
+    if masking_key is None:
+        return _unmasked(first, payload)
+    return _lengths(first, MASK, len(payload)) + masking_key + apply_mask(payload, masking_key)
+
+
+def _unmasked(first: int, payload: bytes) -> bytes:
+    """Wrap without a key; a payload that goes to many, one after the other, is wrapped once."""
+    global _newest
+    if payload is _newest[1] and first == _newest[0]:
+        return _newest[2]
+    wire = _lengths(first, 0, len(payload)) + payload
+    if len(payload) <= REMEMBERED:
+        _newest = first, payload, wire
+    return wire
+
+
+def _lengths(first: int, bit: int, length: int) -> bytes:
     if length < 126:
-        return _short(first, bit | length) + payload
+        return _short(first, bit | length)
     if length < 65536:
-        return _long(first, bit | 126, length) + payload
-    return _huge(first, bit | 127, length) + payload
+        return _long(first, bit | 126, length)
+    return _huge(first, bit | 127, length)
 
 
 def first_byte(frame: Frame, opcode: int) -> int:
@@ -207,7 +223,8 @@ def check_close(payload: bytes, final: bool = True) -> None:
             "7.4",
             f"close code {code}: 1000 to 1003, 1007 to 1014 and 3000 to 4999 are allowed",
         )
-    Utf8("close reason").feed(payload[2:], final)
+    if len(payload) > 2:
+        Utf8("close reason").feed(payload[2:], final)
 
 
 class FrameReader:

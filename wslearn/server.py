@@ -415,10 +415,11 @@ class Opening(asyncio.Protocol):
         Raises:
             Refused: nobody does.
         """
+        path = request.path
         found = [
             (route, parameters)
             for route in self._listening.routes
-            if (parameters := route.match(request.path)) is not None
+            if (parameters := route.match(path)) is not None
         ]
         if not found:
             raise Refused(404, f"no route {request.escaped_path}")
