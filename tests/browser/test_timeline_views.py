@@ -199,9 +199,16 @@ def test_states_are_lit_step_by_step(page):
     page.keyboard.press("ArrowDown")
     expect(states.locator(".state.here .name")).to_have_text(["open"])
     expect(states.locator(".taken")).to_have_count(2)
+    expect(states.locator(".way.cut").first).to_have_css("fill", "none")
     page.keyboard.press("End")
     expect(states.locator(".state.clean text.now")).to_have_text(["● server"])
     page.keyboard.press("Escape")
+
+
+def test_each_group_is_one_tab_stop(page):
+    assert shown(page, "ladder").evaluate(STOPS) == 2  # sessions, arrows
+    assert shown(page, "close-states").evaluate(STOPS) == 2  # sessions, steps
+    assert shown(page, "conversation", 2).evaluate(STOPS) == 2  # kinds, rows
 
 
 def test_letters_are_no_commands_of_jupyterlab(page):

@@ -13,14 +13,14 @@ const SIZE = { width: 472, height: 410 };
 const WAYS = {
   "connecting open": ["M159,55V87", "101", 166, 75],
   "connecting refused": ["M229,30H326", "refused", 250, 24],
-  "open sent": ["M120,137L96,177", "sends Close", 36, 162],
+  "open sent": ["M120,137L96,177", "sends Close", 32, 162],
   "open received": ["M198,137L222,177", "receives Close", 220, 160],
-  "sent both": ["M96,227L120,267", "receives Close", 28, 252],
+  "sent both": ["M96,227L120,267", "receives Close", 24, 248],
   "received both": ["M222,227L198,267", "sends Close", 220, 252],
   "both clean": ["M159,317V353", "TCP ends", 166, 348],
   "open cut": ["M229,112C400,112 408,170 408,267", "TCP ends", 384, 150],
   "received cut": ["M304,202C360,202 380,220 384,267", "", 0, 0],
-  "sent cut": ["M20,227V330Q20,338 28,338H388Q396,338 396,330V317", "TCP ends", 250, 332],
+  "sent cut": ["M18,227V330Q18,338 26,338H388Q396,338 396,330V317", "TCP ends", 250, 332],
   "connecting cut": ["M229,40C440,40 440,190 430,267", "", 0, 0],
 };
 const SIDES = ["client", "server"];

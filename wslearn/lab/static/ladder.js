@@ -5,6 +5,7 @@
 const GUTTER = 74;      // pixels for the times at either side
 const FIRST = 21;
 const LABEL = 20;       // pixels that a label needs
+const LETTER = 7.6;     // pixels of a letter, all of one width
 const USUAL = 40;       // pixels of the usual step of time
 const LONGEST = 80;     // pixels after which a pause is cut short
 const GLYPHS = { opened: "○", closed: "■", "option changed": "◇", "ping timeout": "✕" };
@@ -104,7 +105,7 @@ function render({ model, el }) {
   }
 
   const fits = (text, pixels) => {
-    const most = Math.max(6, Math.floor(pixels / 7.3));
+    const most = Math.max(6, Math.floor(pixels / LETTER));
     return text.length > most ? `${text.slice(0, most - 1)}…` : text;
   };
 
@@ -117,7 +118,11 @@ function render({ model, el }) {
   function drawn({ item, y, end, tells, tellsEnd }, at) {
     const { sender, group, kind, lost, time, received } = item;
     const node = shape("g", { class: `rung ${group} ${lost ? "lost" : ""}`, "aria-label": spoken(item) });
-    const say = (x, anchor, text) => said.push(shape("text", { class: `said ${group}`, x, y: y - 7, "text-anchor": anchor, "data-at": at }, text));
+    const say = (x, anchor, text) => {
+      const long = text.length * LETTER;
+      said.push(shape("rect", { class: "paper", x: x - long * { start: 0, middle: 0.5, end: 1 }[anchor], y: y - 18, width: long, height: 15 }));
+      said.push(shape("text", { class: `said ${group}`, x, y: y - 7, "text-anchor": anchor, "data-at": at }, text));
+    };
     const [from, to] = sender === "server" ? [right(), left()] : [left(), right()];
     if (tells) said.push(clock(from, y, time));
     if (!sender) {
