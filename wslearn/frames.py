@@ -251,11 +251,12 @@ class Close(ControlFrame):
             reason = reason.code.to_bytes(2, "big") + reason.message.encode()
         super().__init__(reason, fin, rsv1, rsv2, rsv3)
 
-    def read_reason(self) -> CloseReason | None:
-        """Return the reason, or None where the payload is too short for a code."""
+    def read_reason(self, by: By | None = None) -> CloseReason | None:
+        """Return the reason, said by somebody, or None where the payload is too short for a code."""
         if len(self.data) < 2:
             return None
-        return CloseReason(int.from_bytes(self.data[:2], "big"), self.data[2:].decode(errors="replace"))
+        code, message = int.from_bytes(self.data[:2], "big"), self.data[2:].decode(errors="replace")
+        return CloseReason(code, message, by)
 
     def _shown(self) -> str:
         reason = self.read_reason()

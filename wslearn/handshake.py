@@ -77,7 +77,8 @@ class Request:
     @property
     def escaped_path(self) -> str:
         """The path as on the wire."""
-        return ABSOLUTE.sub("", self.target, 1).partition("?")[0]
+        path = self.target.partition("?")[0]
+        return path if path.startswith("/") else ABSOLUTE.sub("", path, 1)
 
     @property
     def query(self) -> dict[str, list[str]]:

@@ -1208,7 +1208,7 @@ def _check_ours(close: Close) -> None:
 
 
 def _said(close: Close, by: By) -> CloseReason:
-    return (close.read_reason() or CloseReason(CloseCode.NO_STATUS_RCVD)).said(by)
+    return close.read_reason(by) or CloseReason(CloseCode.NO_STATUS_RCVD, by=by)
 
 
 def failure(error: BaseException) -> Close:

@@ -836,10 +836,10 @@ def _handshake(session: int, heads: dict[Sender, _Head], zero: float) -> Handsha
 # ── secrets ──────────────────────────────────────────────────────────────────────────────────────────
 
 SECRET_HEADERS = re.compile(
-    rb"^(?:(?:set-)?cookie|(?:proxy-)?authorization)[ \t]*:(.*(?:\r?\n[ \t].*)*)",
-    re.IGNORECASE | re.MULTILINE,
+    rb"\n(?:(?:set-)?cookie|(?:proxy-)?authorization)[ \t]*:(.*(?:\r?\n[ \t].*)*)",
+    re.IGNORECASE,
 )
-QUERY = re.compile(rb"\A(?!HTTP/)[^ \r\n]+ [^?\r\n]*\?(.*) HTTP/")
+QUERY = re.compile(rb"(?!HTTP/)[^ \r\n]+ [^?\r\n]*\?(.*) HTTP/")
 
 
 def redact(head: bytes) -> bytes:
@@ -848,7 +848,8 @@ def redact(head: bytes) -> bytes:
     They are the values of Cookie, Set-Cookie, Authorization and Proxy-Authorization, whose folds stay, and
     the values of query parameters.
     """
-    head = QUERY.sub(lambda found: _starred(found, rb"(?<==)[^&]+"), head)
+    if found := QUERY.match(head):
+        head = _starred(found, rb"(?<==)[^&]+") + head[found.end() :]
     return SECRET_HEADERS.sub(lambda found: _starred(found, rb"[^ \t\r\n](?:.*[^ \t\r\n])?"), head)
 
 
