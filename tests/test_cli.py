@@ -76,6 +76,13 @@ def test_dissect_shows_every_frame_of_the_bytes(capsys):
     assert "Pong frame" in shown
 
 
+def test_dissect_shows_the_head_of_a_handshake_and_the_frames_behind_it(capsys):
+    cli.main(["dissect", (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" + b"\x89\x00").hex()])
+    shown = capsys.readouterr().out
+    assert shown.startswith("request: 27 bytes")
+    assert "Ping frame" in shown
+
+
 def test_dissect_knows_the_rules_of_a_sender(capsys):
     cli.main(["dissect", "8900", "--sender", "client"])
     assert "violation" in capsys.readouterr().out

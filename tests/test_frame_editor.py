@@ -248,7 +248,7 @@ def test_silence_is_said_after_the_wait_that_was_given():
 def test_answer_is_shown_as_soon_as_it_comes():
     async def play(editor):
         editor._start_sending()
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.2)
         return editor.answer
 
     answer = asked(play, wait=60)
@@ -293,10 +293,28 @@ def test_sending_again_waits_no_longer_for_the_answer_before():
         await asyncio.sleep(0.1)
         editor.start_over()
         editor._start_sending()
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.2)
         return editor.answer["came"]
 
     assert [frame["said"] for frame in asked(play, wait=60)] == ["Text 'Hello'"]
+
+
+def test_a_flood_is_shown_20_times_a_second_and_not_all_of_it():
+    shown = []
+
+    async def play(editor):
+        editor.observe(lambda change: shown.append(change["new"]), "answer")
+        await editor.send()
+        return editor.answer
+
+    answer = asked(play, encode(Binary(b"x"), KEY) * 5000, wait=0.5)
+    assert len(answer["came"]) == 20
+    assert 2 <= len(shown) <= 2 + 0.5 / 0.05
+
+
+def test_a_long_answer_is_told_by_its_beginning():
+    editor = FrameEditor(HELLO, lambda wire: encode(Text("é" * 5000)))
+    assert asyncio.run(editor.send()) == f"Text '{'é' * 100}' … 5000 characters"
 
 
 def test_a_refused_handshake_is_said_in_the_line_of_the_view():

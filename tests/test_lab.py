@@ -100,7 +100,9 @@ def test_inspector_of_a_trace_inflates_what_looks_back_to_earlier_messages():
             await session.send("Hello")
         return net.trace
 
-    first, second, *_ = simulate(scene, seed=1).frames
+    trace = simulate(scene, seed=1)
+    assert [row[4] for row in FrameInspector(trace).rows[:2]] == ["'Hello'", "'Hello'"]
+    first, second, *_ = trace.frames
     assert len(second.wire) < len(first.wire)
     for frame in (first, second):
         data = FrameInspector(frame).frame

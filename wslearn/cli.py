@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 
-from wslearn.dissection import Sender, dissect, read_hex
+from wslearn.dissection import Sender, dissect, dissect_handshake, read_hex
 from wslearn.frames import CloseCode, CloseReason, Text
 from wslearn.options import WebSockets
 from wslearn.server import Application
@@ -72,7 +72,9 @@ def _parser() -> argparse.ArgumentParser:
     serving = commands.add_parser("serve", help="run the echo example")
     serving.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     serving.add_argument("--port", default=0, type=_port, help="port to listen on (a free one)")
-    dissecting = commands.add_parser("dissect", help="show a frame field by field")
+    dissecting = commands.add_parser(
+        "dissect", help="show frames, or the head of a handshake, field by field"
+    )
     dissecting.add_argument("hex", nargs="+", metavar="HEX", help=f"bytes of a frame, as {EXAMPLE}")
     dissecting.add_argument("--sender", choices=("client", "server"), help="who sent it: rules of masking")
     return parser
@@ -191,13 +193,14 @@ async def _serve(host: str, port: int) -> None:
 
 
 def show_dissection(words: list[str], sender: Sender | None = None) -> int:
-    """Print the fields of each frame in bytes that are given as hex digits."""
+    """Print the fields of each head and each frame in bytes that are given as hex digits."""
     try:
         data = read_hex(" ".join(words))
     except ValueError as error:
         return _fail(2, f"dissect: {error}, as {EXAMPLE}")
     while data:
-        dissection = dissect(data, sender)
+        is_head = data.startswith((b"GET ", b"HTTP/"))
+        dissection = dissect_handshake(data) if is_head else dissect(data, sender)
         print(dissection)
         data = dissection.rest
     return 0

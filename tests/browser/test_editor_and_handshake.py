@@ -116,6 +116,9 @@ def test_two_digits_make_a_byte(page, editor):
     page.keyboard.press("a")
     expect(editor.locator(".title")).to_contain_text("Pong frame")
     assert page.evaluate(ACTIVE).startswith("byte 1, hex 85")
+    page.keyboard.press("Control+z")
+    page.keyboard.press("Control+z")
+    expect(editor.locator(".title")).to_contain_text("Text frame")
 
 
 def test_field_is_typed_over_and_the_length_follows(page, editor):

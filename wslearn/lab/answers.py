@@ -28,6 +28,7 @@ FILLS = {
 }
 OTHER = "#cc79a7"
 SHOWN = 16
+LONG = 100
 
 
 def frames_in(answer: bytes) -> Iterator[tuple[bytes, Dissection]]:
@@ -70,9 +71,10 @@ def entry(name: str) -> dict[str, Any]:
 
 
 def in_text(payload: bytes) -> str:
-    """Return a payload as text where it is UTF-8, and as hex where not."""
+    """Return a payload as text where it is UTF-8, and as hex where not; the beginning of a long one."""
     try:
-        return repr(payload.decode())
+        text = payload.decode()
+        return repr(text) if len(text) <= LONG else f"{text[:LONG]!r} … {len(text)} characters"
     except UnicodeDecodeError:
         return in_hex(payload)
 

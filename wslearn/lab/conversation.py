@@ -12,8 +12,7 @@ from typing import Any
 import anywidget
 import traitlets
 
-from wslearn.dissection import dissect
-from wslearn.lab.frame_inspector import FrameInspector, dissection_data
+from wslearn.lab.frame_inspector import FrameInspector, dissect_traced, dissection_data
 from wslearn.lab.lanes import as_data, as_text, lay
 from wslearn.lab.timeline import GROUPS, Item, TimelineView
 from wslearn.lab.view import module, style
@@ -94,7 +93,7 @@ class Conversation(TimelineView):
     def _inspect(self, item: Item) -> None:
         self.told = "" if item.is_frame else item.wire.decode("latin-1") or f"{item.kind}: {item.said}"
         if item.is_frame:
-            self.inspector.frame = dissection_data(dissect(item.wire, item.sender))
+            self.inspector.frame = dissection_data(dissect_traced(item.wire, item.sender, item.inflated))
 
     def close(self) -> None:
         """End the view and the inspector in it."""

@@ -22,10 +22,12 @@ from wslearn.handshake import END, check_response, read_response, upgrade_reques
 from wslearn.lab.answers import came, entry, told, verdict
 from wslearn.lab.edits import field_at, flip, with_bit, with_digit, with_field, words
 from wslearn.lab.frame_inspector import SENT, diagram, dissection_data
-from wslearn.lab.view import View, module, style
+from wslearn.lab.view import PERIOD, View, module, style
 from wslearn.session import chance
 
 OPEN_TIMEOUT = 10.0
+# How many bytes of an answer are kept, and how many of its frames are shown.
+KEPT, SHOWN = 2**14, 20
 
 Peer = str | Callable[[bytes], bytes]
 
@@ -54,6 +56,7 @@ class FrameEditor(View):
     keep = traitlets.Bool(False).tag(sync=True)
     connects = traitlets.Bool(False).tag(sync=True)
     _line: _Line | None = None
+    _sending: asyncio.Task[str] | None = None
 
     def __init__(
         self,
@@ -73,8 +76,9 @@ class FrameEditor(View):
         self._peer = peer
         self._sent = b""
         self._back = b""
+        self._pause = PERIOD
+        self._telling: asyncio.TimerHandle | None = None
         self._loop = _running_loop()
-        self._sending: asyncio.Task[str] | None = None
         super().__init__(keep=keep, peer=_named(peer), connects=isinstance(peer, str))
         self.on_msg(self._on_message)
         self._show()
@@ -194,8 +198,10 @@ class FrameEditor(View):
             with suppress(TimeoutError):
                 async with asyncio.timeout(self.wait):
                     await line.ended.wait()
+            self._tell_no_more()
             self._tell(f"{self._count()} sent, {self.wait:g} s waited", line)
         finally:
+            self._tell_no_more()
             if line.ended.is_set() or not self.keep:
                 self._hang_up()
 
@@ -211,8 +217,21 @@ class FrameEditor(View):
         return self._line
 
     def _heard(self, data: bytes) -> None:
-        self._back += data
+        """Keep what came back, and show it soon; many chunks are shown at once."""
+        self._back += data[: KEPT - len(self._back)]
+        if self._telling is None:
+            self._telling = asyncio.get_running_loop().call_later(self._pause, self._tell_more)
+
+    def _tell_more(self) -> None:
+        started = asyncio.get_running_loop().time()
+        self._telling = None
         self._tell("waiting for more", self._line)
+        self._pause = max(PERIOD, 20 * (asyncio.get_running_loop().time() - started))
+
+    def _tell_no_more(self) -> None:
+        if self._telling is not None:
+            self._telling.cancel()
+            self._telling = None
 
     def _tell(self, state: str, line: _Line | None = None) -> None:
         if self.wire != self._sent:  # the answer to bytes that are no longer shown
@@ -221,7 +240,7 @@ class FrameEditor(View):
         is_open = line is not None and not over and self.keep
         self.answer = {
             **entry(verdict(self._back)),
-            "came": came(self._back),
+            "came": came(self._back)[:SHOWN],
             "state": "the connection has ended" if over else state,
             "open": is_open,
         }
@@ -248,6 +267,8 @@ class FrameEditor(View):
 
     def close(self) -> None:
         """Close the view and its connection."""
+        if self._sending is not None:
+            self._sending.cancel()
         self._hang_up()
         super().close()
 

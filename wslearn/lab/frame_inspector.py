@@ -34,6 +34,8 @@ LABELS = {
     "reason": "REASON",
 }
 SENT = 512
+# Bytes that are looked at for a few words: 41 characters have no more.
+READ = 164
 ROWS = 200
 DIAGRAM_BYTES = 24
 
@@ -64,10 +66,10 @@ def dissection_data(dissection: Dissection) -> dict[str, Any]:
     }
 
 
-def dissect_traced(frame: TracedFrame) -> Dissection:
+def dissect_traced(wire: bytes, sender: Sender | None, inflated: bytes | None) -> Dissection:
     """Dissect a frame with what its trace knows: earlier messages may be needed to inflate it."""
-    claims = [] if frame.inflated is None else [Deflate()]
-    return replace(dissect(frame.wire, frame.sender, claims), inflated=frame.inflated)
+    claims = [] if inflated is None else [Deflate()]
+    return replace(dissect(wire, sender, claims), inflated=inflated)
 
 
 def _parts(dissection: Dissection) -> list[Field]:
@@ -186,21 +188,22 @@ def _label_at(dissection: Dissection, bit: int) -> str:
 
 def in_words(payload: bytes, is_text: bool = False) -> str:
     """Return a payload in a few words: as text where it is some, else its first bytes in hex."""
+    payload = payload[:READ]
     if not is_text and not (payload.isascii() and payload.decode().isprintable()):
         return payload.hex(" ") if len(payload) <= 8 else f"{payload[:8].hex(' ')} …"
     text = payload.decode(errors="replace")
     return repr(text if len(text) <= 40 else text[:39] + "…")
 
 
-def said(frame: Frame | None) -> str:
-    """Return what a frame says in a few words; nothing where it has no payload."""
+def said(frame: Frame | None, inflated: bytes | None = None) -> str:
+    """Return what a frame says in a few words, inflated if it was compressed; nothing without a payload."""
     match frame:
         case None | Frame(data=b""):
             return ""
         case Close() if reason := frame.read_reason():
             return f"{reason.code} {reason.message!r}" if reason.message else str(reason.code)
         case Frame(data=data):
-            return in_words(data, isinstance(frame, Text))
+            return in_words(data if inflated is None else inflated, isinstance(frame, Text))
 
 
 class FrameInspector(View):
@@ -237,7 +240,7 @@ class FrameInspector(View):
                 self.refresh()
                 self.live()
             case TracedFrame():
-                self._show(dissect_traced(shown))
+                self._show(dissect_traced(shown.wire, shown.sender, shown.inflated))
             case Dissection():
                 self._show(shown)
             case _:
@@ -264,7 +267,8 @@ class FrameInspector(View):
     @traitlets.observe("selected")
     def _choose(self, change: dict[str, Any]) -> None:
         if 1 <= self.selected <= len(self._frames):
-            self._show(dissect_traced(self._frames[self.selected - 1]))
+            frame = self._frames[self.selected - 1]
+            self._show(dissect_traced(frame.wire, frame.sender, frame.inflated))
 
     def _show(self, dissection: Dissection) -> None:
         self._dissection = dissection
@@ -289,9 +293,16 @@ class FrameInspector(View):
 
 def _line(frame: TracedFrame) -> tuple[str, str, str, str]:
     """Return a frame in words that are the same in every run: a ping's payload comes from chance."""
-    what = "" if isinstance(frame.frame, Ping | Pong) else said(frame.frame)
+    what = "" if isinstance(frame.frame, Ping | Pong) else said(frame.frame, frame.inflated)
     return (ARROWS[frame.sender], frame.kind, what, f"{len(frame.wire)} bytes")
 
 
 def _row(number: int, frame: TracedFrame) -> list[Any]:
-    return [number, f"{frame.time:.3f}", frame.sender, frame.kind, said(frame.frame), len(frame.wire)]
+    return [
+        number,
+        f"{frame.time:.3f}",
+        frame.sender,
+        frame.kind,
+        said(frame.frame, frame.inflated),
+        len(frame.wire),
+    ]

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import traitlets
 
-from wslearn.frames import Close, Frame, Text
 from wslearn.lab.frame_inspector import in_words, said
 from wslearn.lab.view import View
 from wslearn.session import RawSession
@@ -23,8 +22,6 @@ GROUPS = ("handshake", "text", "binary", "ping", "pong", "close", "other", "even
 # At one moment a session opens before its frames pass, and ends behind them.
 RANKS = {"request": 0, "response": 1, "opened": 2, "closed": 4}
 CLOSED = re.compile(r"CloseReason\((\d+)(?:, (?!by=))?(.*?)(?:, )?by='(\w+)'\)")
-# How much of a payload is read for a row that shows 40 characters, of 4 bytes at most.
-READ = 164
 # How many rows of a long list are printed at its beginning and at its end.
 EDGE = 20
 
@@ -34,7 +31,7 @@ class Item(NamedTuple):
 
     Times are in seconds: `received` is known on a simulated wire only, `lost` says that it never arrived
     there. `sender` is None for an event, `session` None for one of no single session. `wire` is what there
-    is to inspect.
+    is to inspect, and `inflated` its payload without compression.
     """
 
     time: float
@@ -47,6 +44,7 @@ class Item(NamedTuple):
     received: float | None = None
     lost: bool = False
     wire: bytes = b""
+    inflated: bytes | None = None
 
     def row(self) -> list[Any]:
         """Return it as plain JSON for a module."""
@@ -171,24 +169,18 @@ def _of_frame(traced: TracedFrame, in_transit: bool) -> Item:
         traced.sender,
         "other" if frame is None else type(frame).__name__.lower(),
         traced.kind,
-        _said(frame, traced.inflated),
+        said(frame, traced.inflated),
         len(traced.wire),
         traced.received,
         in_transit and traced.received is None,
         traced.wire,
+        traced.inflated,
     )
-
-
-def _said(frame: Frame | None, inflated: bytes | None) -> str:
-    if frame is None or isinstance(frame, Close):
-        return said(frame)
-    data = frame.data if inflated is None else inflated
-    return in_words(data[:READ], isinstance(frame, Text)) if data else ""
 
 
 def _of_rest(chunk: Chunk) -> Item:
     time, session, sender, data = chunk[:4]
-    told = in_words(data[:READ])
+    told = in_words(data)
     return Item(time, session, sender, "other", "unfinished", told, len(data), wire=data)
 
 

@@ -17,6 +17,12 @@ function render({ model, el }) {
   const note = element("div", { class: "note", role: "status" });
   const body = element("div", { class: "body" });
   root.addEventListener("keydown", keepLetters);
+  root.addEventListener("keydown", (event) => {
+    if (!(event.ctrlKey || event.metaKey) || event.key !== "z") return;
+    event.stopPropagation();
+    event.preventDefault();
+    model.send({ do: "undo" });
+  });
   let wide = true;
   let comesBack = false; // the focus belongs to the frame that is drawn next
 
@@ -31,7 +37,7 @@ function render({ model, el }) {
   };
   const order = (what) => () => model.send({ do: what });
   const tools = element("div", { class: "tools" }, element("span", { class: "what" }, "hex"), hex,
-    button("Undo", order("undo")), button("Start over", order("start over")));
+    button("Undo", order("undo"), { "aria-keyshortcuts": "Control+Z" }), button("Start over", order("start over")));
 
   // JupyterLab keeps its hands off what is typed into a field.
   function typesInto(input, enter, escape) {
