@@ -78,7 +78,8 @@ class FormatConverter:
             TypeError, ValueError: it cannot stand in this format.
         """
         # here, where it is cheaper than when the format asks
-        return self.frame(self.write(self.plain(value) if dataclasses.is_dataclass(value) else value))
+        is_dataclass = hasattr(value, "__dataclass_fields__")
+        return self.frame(self.write(self.plain(value) if is_dataclass else value))
 
     def deserialize(self, frame: Frame, kind: type[T]) -> T:
         """Return the value in a frame.
@@ -222,7 +223,9 @@ class ProtobufConverter(FormatConverter):
             case list():
                 return [self._deep(part) for part in value]
             case dict():
-                return {name: self._deep(part) for name, part in value.items()}
+                return {
+                    name: part if type(part) in SCALARS else self._deep(part) for name, part in value.items()
+                }
         return self._deep(self.plain(value))
 
 
@@ -429,7 +432,7 @@ class _DataclassReader:
         self._kinds: tuple[Any, ...] = ()
 
     def __call__(self, value: Any) -> Any:
-        values = _expect(value, dict)
+        values = value if type(value) is dict else _expect(value, dict)
         fields = self._fields or self._look()
         if tuple(map(type, values.values())) != self._kinds or tuple(values) != self._names:
             values = self._read(values, fields)
@@ -503,7 +506,7 @@ class _Form:
         protobuf = import_module("google.protobuf.descriptor_pb2")
         self._file = protobuf.FileDescriptorProto(name="wslearn.proto", package="wslearn", syntax="proto3")
         self._names: dict[Any, str] = {}
-        self._kinds: dict[str, Any] = {}
+        self._fields: dict[str, list[tuple[str, bool]]] = {}
         name = self._add(kind)
         pool = import_module("google.protobuf.descriptor_pool").DescriptorPool()
         pool.AddSerializedFile(self._file.SerializeToString())
@@ -517,9 +520,9 @@ class _Form:
             fields = _hints(kind)
             message = self._file.message_type.add(name=f"{kind.__name__}{len(self._names) or ''}")
             self._names[kind] = f".wslearn.{message.name}"
-            self._kinds[message.name] = kind
             for number, (name, hint) in enumerate(fields.items(), 1):
                 self._add_field(message, name, number, hint)
+            self._fields[message.name] = [(field.name, _has_presence(field)) for field in message.field]
         return self._names[kind]
 
     def _add_field(self, message: Any, name: str, number: int, hint: Any) -> None:
@@ -555,11 +558,15 @@ class _Form:
         Raises:
             Misfit: it has fields that the class does not know.
         """
-        names = message.DESCRIPTOR.fields_by_name
-        if unknown := [field.field_number for field in self._unknown(message)]:
-            numbers = {field.number: name for name, field in names.items()}
-            raise Misfit(("", f" has the fields {unknown}, of another type or number: {numbers} are known"))
-        return {name: _read_at(f".{name}", self._plain, _part(message, name)) for name in names}
+        if len(unknown := self._unknown(message)):
+            numbers = {field.number: field.name for field in message.DESCRIPTOR.fields}
+            found = [field.field_number for field in unknown]
+            raise Misfit(("", f" has the fields {found}, of another type or number: {numbers} are known"))
+        plain = {}
+        for name, has_presence in self._fields[message.DESCRIPTOR.name]:
+            part = None if has_presence and not message.HasField(name) else getattr(message, name)
+            plain[name] = part if type(part) in SCALARS else _read_at(f".{name}", self._plain, part)
+        return plain
 
     def _plain(self, part: Any) -> Any:
         if hasattr(part, "DESCRIPTOR"):
@@ -570,11 +577,6 @@ class _Form:
 
 
 SCALAR = (*SCALARS, types.NoneType)
-
-
-def _part(message: Any, name: str) -> Any:
-    has_presence = message.DESCRIPTOR.fields_by_name[name].has_presence
-    return None if has_presence and not message.HasField(name) else getattr(message, name)
 
 
 def _hints(kind: Any) -> dict[str, Any]:
@@ -589,6 +591,11 @@ def _hints(kind: Any) -> dict[str, Any]:
         raise TypeError(f"type {kind!r} cannot stand in Protocol Buffers: {known}, bytes and None can")
     hints = get_type_hints(kind)
     return {name: hints[name] for name in names}
+
+
+def _has_presence(field: Any) -> bool:
+    """Tell whether a message knows of a field that it has none, as of None."""
+    return bool(field.proto3_optional or (field.type == MESSAGE and field.label == OPTIONAL))
 
 
 def _without_none(hint: Any) -> tuple[Any, bool]:

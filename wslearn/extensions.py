@@ -472,8 +472,12 @@ class Inflater:
         """
         if self._stream is None:
             self._stream = zlib.decompressobj(-self._window_bits)
+        first, *others = _slices(payload, TAIL if final else b"")
+        room = _room(limit)
         try:
-            inflated = self._take(_slices(payload, TAIL if final else b""), limit)
+            inflated: bytes = self._stream.decompress(first, room)
+            if others or len(inflated) == room or self._stream.eof:
+                inflated = self._take(inflated, room, others, limit)
         except zlib.error as error:
             raise _not_deflate(error) from None
         if final and not self.takeover:
@@ -484,24 +488,23 @@ class Inflater:
         """Begin anew, as with the first message."""
         self._stream = None
 
-    def _take(self, slices: list[bytes], limit: int | None) -> bytes:
+    def _take(self, piece: bytes, room: int, others: list[bytes], limit: int | None) -> bytes:
+        """Return the first piece and all that come after it."""
         pieces: list[bytes] = []
-        size, ends, room = 0, 0, PIECE
-        for data in slices:
-            full = True
-            while data or full:
-                if limit is not None:
-                    room = min(PIECE, limit + 1 - size)
-                piece = self._stream.decompress(data, room)
-                size += len(piece)
-                if limit is not None and size > limit:
-                    raise FrameTooBig(size, limit)
-                pieces.append(piece)
-                data, full = self._stream.unconsumed_tail, len(piece) == room
-                if self._stream.eof:
-                    ends += 1
-                    data = self._go_on(pieces, ends)
-        return b"".join(pieces)
+        size, ends, slices = 0, 0, iter(others)
+        while True:
+            pieces.append(piece)
+            size += len(piece)
+            if limit is not None and size > limit:
+                raise FrameTooBig(size, limit)
+            data: bytes | None = self._stream.unconsumed_tail
+            if self._stream.eof:
+                ends += 1
+                data = self._go_on(pieces, ends)
+            elif not data and len(piece) < room and (data := next(slices, None)) is None:
+                return b"".join(pieces)
+            room = _room(limit, size)
+            piece = self._stream.decompress(data, room)
 
     def _go_on(self, pieces: list[bytes], ends: int) -> bytes:
         """Return what follows a block with BFINAL, which ends what zlib takes for its stream (7.2.3.4)."""
@@ -511,6 +514,11 @@ class Inflater:
         window = b"".join(pieces)[-(2**self._window_bits) :]
         self._stream = zlib.decompressobj(-self._window_bits, window)
         return rest
+
+
+def _room(limit: int | None, size: int = 0) -> int:
+    """Return how many bytes may come out next: one more than allowed shows what is too big."""
+    return PIECE if limit is None else min(PIECE, limit + 1 - size)
 
 
 def _slices(payload: bytes, tail: bytes) -> list[bytes]:
