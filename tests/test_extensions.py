@@ -489,7 +489,7 @@ def exchange(ours, theirs, sent):
 
 @given(deflates, st.booleans(), st.booleans(), bits, oracle_bits | st.just(True), messages)
 def test_websockets_as_client_understands_us(deflate, one, other, server_bits, client_bits, sent):
-    deflate.terms = deflate.terms._replace(client_max_window_bits=None)
+    deflate.client_max_window_bits = None
     factory = ClientPerMessageDeflateFactory(one, other, server_bits, client_bits)
     (accepted,) = Extensions([deflate]).accept(
         Headers(
@@ -502,9 +502,9 @@ def test_websockets_as_client_understands_us(deflate, one, other, server_bits, c
 
 @given(deflates, st.booleans(), st.booleans(), oracle_bits, bits, messages)
 def test_websockets_as_server_understands_us(deflate, one, other, server_bits, client_bits, sent):
-    if deflate.terms.server_max_window_bits == 8:
+    if deflate.server_max_window_bits == 8:
         # which websockets cannot compress with, and declines
-        deflate.terms = deflate.terms._replace(server_max_window_bits=9)
+        deflate.server_max_window_bits = 9
     factory = ServerPerMessageDeflateFactory(one, other, server_bits, client_bits)
     offer = pairs_in(Extensions([deflate]).offer())
     answer, theirs = factory.process_request_params(offer, [])

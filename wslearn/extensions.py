@@ -116,10 +116,12 @@ class Extensions(list[Extension]):
 
     def accept(self, headers: Headers) -> Extensions:
         """Return what a server accepts of a request, as agreed; offers that are wrong are declined."""
+        if not self or HEADER not in headers:
+            return Extensions()
         try:
-            offers = _read(header_of(headers)) if HEADER in headers else []
+            offers = _read(header_of(headers))
         except ValueError:
-            offers = []
+            return Extensions()
         return Extensions(filter(None, (_accepted(extension, offers) for extension in self)))
 
     def agree(self, response: Response) -> Extensions:
@@ -304,15 +306,27 @@ class Deflate(Extension):
         if compress_if is not None and not callable(compress_if):
             raise TypeError(f"compress_if is {compress_if!r}: a function of a frame, or None, is allowed")
         self.level = _whole("level", level, -1, 9)
-        self.terms = Terms(
-            server_no_context_takeover,
-            client_no_context_takeover,
-            _whole("server_max_window_bits", server_max_window_bits, 8, LARGEST, or_none=True),
-            _whole("client_max_window_bits", client_max_window_bits, 8, LARGEST, or_none=True),
+        self.client_no_context_takeover = client_no_context_takeover
+        self.server_no_context_takeover = server_no_context_takeover
+        self.client_max_window_bits = _whole(
+            "client_max_window_bits", client_max_window_bits, 8, LARGEST, True
+        )
+        self.server_max_window_bits = _whole(
+            "server_max_window_bits", server_max_window_bits, 8, LARGEST, True
         )
         self.compress_if = compress_if
         self.compress_if_bigger_than = _whole(
-            "compress_if_bigger_than", compress_if_bigger_than, 0, MAX_LENGTH, or_none=True
+            "compress_if_bigger_than", compress_if_bigger_than, 0, MAX_LENGTH, True
+        )
+
+    @property
+    def terms(self) -> Terms:
+        """The four parameters as we ask for them."""
+        return Terms(
+            self.server_no_context_takeover,
+            self.client_no_context_takeover,
+            self.server_max_window_bits,
+            self.client_max_window_bits,
         )
 
     def offer(self) -> Parameters:
@@ -361,11 +375,9 @@ class Deflate(Extension):
     def __repr__(self) -> str:
         if self.codec is not Extension.codec:
             return super().__repr__()
-        values = {"level": None if self.level == -1 else self.level, **self.terms._asdict()}
-        values |= {"compress_if": self.compress_if, "compress_if_bigger_than": self.compress_if_bigger_than}
-        shown = [
-            f"{name}={value!r}" for name, value in values.items() if value is not None and value is not False
-        ]
+        values = vars(self) | {"level": None if self.level == -1 else self.level}
+        given = [(name, value) for name, value in values.items() if value is not None and value is not False]
+        shown = [f"{name}={value!r}" for name, value in given]
         return f"Deflate({', '.join(shown)})"
 
 
