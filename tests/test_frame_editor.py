@@ -190,10 +190,10 @@ def test_text_is_no_frame():
 # the peer
 
 
-def asked(play, wire=HELLO, path="/echo", **options):
+def asked(play, wire=HELLO, path="/echo", ping_period=None, **options):
     """Return what a play does with an editor whose peer is a server that echoes."""
     app = Application()
-    app.install(WebSockets, ping_period=None)
+    app.install(WebSockets, ping_period=ping_period, timeout=1)
 
     @app.websocket("/echo")
     async def echo(session):
@@ -265,6 +265,19 @@ def test_a_kept_connection_takes_a_message_in_fragments():
         return first, is_open, await editor.send()
 
     assert asked(play, keep=True) == ("silence", True, "Text 'HelloHello'")
+
+
+def test_a_kept_connection_shows_what_comes_later_until_it_ends():
+    seen = []
+
+    async def play(editor):
+        await editor.send()
+        for seconds in (1.5, 1.5):
+            await asyncio.sleep(seconds)
+            seen.append((editor.answer["came"][-1]["said"][:10], editor.answer["state"]))
+
+    asked(play, keep=True, ping_period=2)
+    assert seen == [("Ping '[pin", "came later"), ("Close 1011", "the connection has ended")]
 
 
 def test_a_kept_connection_that_has_ended_is_opened_anew():

@@ -77,6 +77,7 @@ class FrameEditor(View):
         self._sent = b""
         self._back = b""
         self._pause = PERIOD
+        self._waits = False
         self._telling: asyncio.TimerHandle | None = None
         self._loop = _running_loop()
         super().__init__(keep=keep, peer=_named(peer), connects=isinstance(peer, str))
@@ -193,6 +194,7 @@ class FrameEditor(View):
             raise OSError("the editor has no peer")
         line = await self._open_line(self._peer)
         try:
+            self._waits = True
             self._tell("waiting", line)
             line.write(self._sent)
             with suppress(TimeoutError):
@@ -201,6 +203,7 @@ class FrameEditor(View):
             self._tell_no_more()
             self._tell(f"{self._count()} sent, {self.wait:g} s waited", line)
         finally:
+            self._waits = False
             self._tell_no_more()
             if line.ended.is_set() or not self.keep:
                 self._hang_up()
@@ -225,7 +228,7 @@ class FrameEditor(View):
     def _tell_more(self) -> None:
         started = asyncio.get_running_loop().time()
         self._telling = None
-        self._tell("waiting for more", self._line)
+        self._tell("waiting for more" if self._waits else "came later", self._line)
         self._pause = max(PERIOD, 20 * (asyncio.get_running_loop().time() - started))
 
     def _tell_no_more(self) -> None:
@@ -363,3 +366,4 @@ class _Line:
             while data := await reader.read(2**16):
                 heard(data)
         self.ended.set()
+        heard(b"")
