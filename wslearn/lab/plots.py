@@ -609,3 +609,65 @@ def byte_counts(samples: Mapping[str, bytes]) -> Picture:
         )
     figure.axes[0].set_ylabel("share in %")
     return Picture(figure, "\n".join(lines))
+
+
+# ── one message to many ──────────────────────────────────────────────────────────────────────────
+
+STYLES = ((BLUE, "-"), (VERMILLION, "--"), (GREEN, "-."))
+
+CrowdSamples = Sequence[tuple[float, int, float, int]]
+"""Time in seconds, messages held, seconds behind, viewers served."""
+
+
+def crowds(samples: Mapping[str, CrowdSamples]) -> Picture:
+    """Draw what one sleeping viewer costs: memory, the delay of the others, and who is still served.
+
+    Args:
+        samples: by the name of a policy, at most three.
+    """
+    figure = _paper(4.6)
+    titles = ("messages held", "the others, s behind", "viewers served")
+    rows = [_axes(figure, 3, 1, place) for place in (1, 2, 3)]
+    lines = []
+    for (name, seen), (colour, style) in zip(samples.items(), STYLES, strict=False):
+        times, *values = zip(*seen, strict=True)
+        for axes, value in zip(rows, values, strict=True):
+            axes.plot(times, value, color=colour, linestyle=style, linewidth=2)
+        held, behind, served = max(values[0]), max(values[1]), min(values[2])
+        lines.append(
+            f"{name}: {held} held at most, the others {behind:.1f} s behind at most, {served} served"
+        )
+    for axes, title in zip(rows, titles, strict=True):
+        axes.set_title(title, color=INK, fontsize=10, weight="bold", loc="left")
+        axes.set_xlim(0, max(seen[-1][0] for seen in samples.values()))
+        axes.label_outer()
+    rows[2].set_ylim(bottom=min(min(seen)[3] for seen in samples.values()) - 2.5)
+    rows[2].yaxis.set_major_locator(MaxNLocator(3, integer=True))
+    rows[2].set_xlabel("time in s")
+    _legend(rows[0], [(name, *style) for name, style in zip(samples, STYLES, strict=False)])
+    return Picture(figure, "\n".join(lines))
+
+
+def attempts(times: Mapping[str, Sequence[float]], *, back: float) -> Picture:
+    """Draw how many attempts to connect meet in each tenth of a second.
+
+    Args:
+        times: by name, in seconds since the server went.
+        back: when the server was there again, in seconds.
+    """
+    figure = _paper(3.4)
+    end = max(map(max, times.values())) + 0.2
+    axes: Axes | None = None
+    lines = []
+    for place, ((name, moments), (colour, _)) in enumerate(zip(times.items(), STYLES, strict=False), 1):
+        axes = _dressed(figure.add_subplot(len(times), 1, place, sharey=axes))
+        counts = Counter(int(moment * 10) for moment in moments)
+        most = max(counts.values())
+        axes.bar([tenth / 10 for tenth in counts], list(counts.values()), 0.1, align="edge", color=colour)
+        axes.axvline(back, color=INK, linewidth=1, linestyle=":")
+        axes.set_title(f"{name}: {most:,} in a tenth", color=colour, fontsize=10, weight="bold", loc="left")
+        axes.set_xlim(0, end)
+        axes.label_outer()
+        lines.append(f"{name}: {len(moments):,} attempts, at most {most:,} in a tenth of a second")
+    figure.axes[-1].set_xlabel("time in s, the server is back at the dotted line")
+    return Picture(figure, "\n".join(lines))
