@@ -86,10 +86,28 @@ def test_chosen_head_and_chosen_event_are_told():
     assert view.told == "opened: /echo"
 
 
-def test_number_of_what_has_gone_chooses_nothing():
-    view = Conversation(SERVER)
-    view.selected = 99
-    assert (view.shown, view.told) == (99, "")
+def test_number_of_what_has_gone_says_so():
+    trace = Trace(max_bytes=140 * 50)
+    trace.begin(0)
+    for time in range(100):
+        trace.record(time, 1, "client", HELLO)
+    view = Conversation(trace)
+    for time in range(100, 200):
+        trace.record(time, 1, "client", HELLO)
+        view.step()
+    view.selected = 1
+    assert (view.shown, view.told) == (1, "the trace has let this one go")
+    assert view.rows["gone"] + len(view.rows["items"]) == view.timeline.gone + len(trace.frames)
+    view.selected = 999
+    assert view.shown == 999
+
+
+def test_conversation_is_brought_up_to_date_when_it_is_shown():
+    trace = Trace()
+    trace.begin(0)
+    view = Conversation(trace)
+    trace.record(0, 1, "client", HELLO)
+    assert "'Hello'" in mimebundle(view)["text/plain"]
 
 
 def test_closed_conversation_closes_its_inspector():

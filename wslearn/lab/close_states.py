@@ -190,18 +190,21 @@ class CloseStates(View):
         self.has_times = self._shown.is_simulated if times is None else times
         if isinstance(shown, RawSession) and session is None:
             session = shown.number
+        self._is_of_one = isinstance(shown, RawSession)
         self.path: list[Step] = []
         super().__init__(session=session or 0)
         self._walk()
-        self.live()
+        if not self._shown.is_simulated:
+            self.live()
 
     def step(self) -> bool:
-        """Show what is new; return False when both ends are over."""
+        """Show what is new; return False when both ends of an only session are over."""
         timelines = [each for each in (self._shown, self._server, self._client) if each is not None]
         grown = [timeline.grow() for timeline in timelines]
         if grown != [None] * len(grown):
             self._walk()
-        return {step.side for step in self.path if step.state in ENDED} != set(SIDES)
+        ended = {step.side for step in self.path if step.state in ENDED}
+        return not (self._is_of_one and ended == set(SIDES))
 
     @traitlets.observe("session")
     def _walk(self, change: object = None) -> None:
@@ -210,6 +213,10 @@ class CloseStates(View):
         session = self.session or min(self.numbers, default=0)
         self.path = steps(self._shown, session, self._server, self._client)
         self.steps = [[round(step.time, 6), *step[1:]] for step in self.path]
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        self.step()
+        return super()._repr_mimebundle_(**kwargs)
 
     def _table(self) -> list[list[str]]:
         """Return headings and rows: the states of both ends after each step, the new one marked."""

@@ -86,7 +86,9 @@ class Conversation(TimelineView):
         """Take the chosen item apart; numbers count from 1, those left out too."""
         at = self.selected - 1 - self.timeline.gone
         every = [*self.timeline.items, *self.timeline.half]
-        if 0 <= at < len(every):
+        if at < 0:
+            self.told = "the trace has let this one go"
+        elif at < len(every):
             self._inspect(every[at])
         self.shown = self.selected
 

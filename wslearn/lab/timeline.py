@@ -16,7 +16,7 @@ import traitlets
 from wslearn.lab.frame_inspector import in_words, said
 from wslearn.lab.view import View
 from wslearn.session import RawSession
-from wslearn.trace import ARROWS, Chunk, Event, Sender, Trace, TracedFrame, TransitChunk
+from wslearn.trace import ARROWS, Chunk, Event, Sender, Trace, TracedFrame, TransitChunk, WireTrace
 
 GROUPS = ("handshake", "text", "binary", "ping", "pong", "close", "other", "event")
 # At one moment a session opens before its frames pass, and ends behind them.
@@ -66,7 +66,7 @@ class Timeline:
     """The items of a trace in the order of time, those of which the trace has let go left out.
 
     `gone` counts the items that were left out, `half` are the frames that are not whole yet, and
-    `is_simulated` tells whether the times are those of a simulated wire, the same in every run.
+    `is_simulated` tells whether it is of a simulated wire, whose times are the same in every run.
 
     Raises:
         TypeError: `trace` is no trace.
@@ -77,7 +77,9 @@ class Timeline:
             raise TypeError(f"shown is {trace!r}: a trace is needed, such as server.trace or session.trace")
         self.trace = trace
         self.half: list[Item] = []
-        self.is_simulated = any(isinstance(chunk, TransitChunk) for chunk in trace.chunks[:1])
+        self.is_simulated = isinstance(trace, WireTrace) or isinstance(
+            next(iter(trace.chunks), 0), TransitChunk
+        )
         self._forget()
         self.grow()
 
@@ -219,7 +221,6 @@ class TimelineView(View):
 
     rows = traitlets.Dict().tag(sync=True)
     half: traitlets.List[list[Any]] = traitlets.List().tag(sync=True)
-    gone = traitlets.Int(0).tag(sync=True)
     turn = traitlets.Int(0).tag(sync=True)
     sessions: traitlets.List[int] = traitlets.List(traitlets.Int()).tag(sync=True)
 
@@ -238,10 +239,11 @@ class TimelineView(View):
             numbers = [shown.number]
         rows = [item.row() for item in self.timeline.items]
         half = [item.row() for item in self.timeline.half]
-        kept = {"turn": 0, "items": rows}
-        super().__init__(rows=kept, half=half, gone=self.timeline.gone, sessions=numbers, **state)
+        kept = {"turn": 0, "gone": self.timeline.gone, "items": rows}
+        super().__init__(rows=kept, half=half, sessions=numbers, **state)
         self.on_msg(self._hear)
-        self.live()
+        if not self.timeline.is_simulated:
+            self.live()
 
     @property
     def items(self) -> list[Item]:
@@ -262,26 +264,29 @@ class TimelineView(View):
     def step(self) -> bool:
         """Show what is new; a trace may always grow."""
         changed = self.timeline.grow()
-        if changed is not None or self.gone != self.timeline.gone:
+        if changed is not None or self.rows["gone"] != self.timeline.gone:
             self._take(len(self.timeline.items) if changed is None else changed)
         return True
 
     def _take(self, at: int) -> None:
         """Send the rows from an item on. The list grows in place, which sends nothing by itself."""
-        timeline, rows = self.timeline, self.rows["items"]
-        gone, turn = timeline.gone - self.gone, self.turn + 1
-        new = [item.row() for item in timeline.items[at:]]
-        del rows[:gone]
+        rows, gone = self.rows["items"], self.timeline.gone
+        new = [item.row() for item in self.timeline.items[at:]]
+        del rows[: gone - self.rows["gone"]]
         rows[at:] = new
-        self.rows["turn"] = turn
-        self.send({"turn": turn, "gone": gone, "at": at, "rows": new})
+        self.rows.update(turn=self.turn + 1, gone=gone)
+        self.send({"turn": self.turn + 1, "gone": gone, "at": at, "rows": new})
         with self.hold_sync():
-            self.gone, self.half = timeline.gone, [item.row() for item in timeline.half]
-            self.turn = turn
+            self.half = [item.row() for item in self.timeline.half]
+            self.turn += 1
 
     def _hear(self, view: Any, content: dict[str, Any], buffers: Any) -> None:
         """Send all rows to a module that was loaded after some of them."""
-        self.send({"turn": self.turn, "gone": 0, "at": 0, "rows": self.rows["items"]})
+        self.send({"turn": self.turn, "gone": self.rows["gone"], "at": 0, "rows": self.rows["items"]})
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        self.step()
+        return super()._repr_mimebundle_(**kwargs)
 
     def table(self, items: Sequence[Item]) -> list[list[str]]:
         """Return headings and rows of text, with one row for the middle of a long list."""

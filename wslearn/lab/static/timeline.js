@@ -1,7 +1,7 @@
 /* What views of a whole trace share: rows that grow in place, and a list that draws only what is in sight.
-   rows: { turn, items }, each item [time in s, received in s or null, lost, session, sender, group, kind, said, bytes];
-   half: the same of frames that are not whole yet; gone: how many items went before the first;
-   turn: counts on with each change; sessions: the numbers of those that are shown, none for all. */
+   rows: { turn, gone, items }: how often they have changed, how many went before the first, and each as
+   [time in s, received in s or null, lost, session, sender, group, kind, said, bytes];
+   half: the same of frames that are not whole yet; turn: counts on with each change; sessions: the numbers of those that are shown, none for all. */
 
 const GROUPS = ["handshake", "text", "binary", "ping", "pong", "close", "other", "event"];
 const WAY = { client: "client → server", server: "server → client" };
@@ -13,9 +13,9 @@ function initialize({ model }) {
   model.on("msg:custom", ({ turn, gone, at, rows }) => {
     const kept = model.get("rows");
     if (turn !== kept.turn + 1 && at) return ask();
-    kept.items.splice(0, gone);
+    kept.items.splice(0, gone - kept.gone);
     kept.items.splice(at, Infinity, ...rows);
-    kept.turn = turn;
+    Object.assign(kept, { turn, gone });
     model.set("drawn", turn);
   });
   if (model.get("rows").turn !== model.get("turn")) ask();
@@ -28,8 +28,8 @@ const asItem = ([time, received, lost, session, sender, group, kind, said, bytes
   ({ time, received, lost, session, sender, group, kind, said, bytes, number });
 
 function itemsOf(model) {
-  const first = model.get("gone") + 1;
-  return [...model.get("rows").items, ...model.get("half")].map((row, at) => asItem(row, first + at));
+  const { gone, items } = model.get("rows");
+  return [...items, ...model.get("half")].map((row, at) => asItem(row, gone + 1 + at));
 }
 
 function spoken({ time, received, lost, session, sender, kind, said, bytes }) {
