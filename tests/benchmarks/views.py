@@ -6,6 +6,8 @@ Each view is opened three times: from the key that runs its cell until its rows 
 and the way through JupyterLab count too. An empty cell on the same page is measured beside it. Then a mouse
 wheel turns 60 times a second for 3 seconds: what counts is the longest time without a picture, and whether
 all that the wheel has asked for has been done and drawn.
+At last a cell sends as many messages while a list of them grows: beside the same without a list, and with the
+longest time without a picture.
 """
 
 from __future__ import annotations
@@ -32,6 +34,27 @@ for number in range({frames}):
     trace.record(number / 100, 1, "client", bytes([0x81, 0x8a, 0, 0, 0, 0]) + b"%010d" % number)
 trace.frames[-1]
 """
+SEND = """
+import asyncio, time
+from wslearn import Application, WebSockets, connect
+app = Application()
+app.install(WebSockets)
+@app.websocket("/")
+async def listen(session):
+    async for frame in session.incoming:
+        pass
+async def send_all():
+    async with app.start() as server, connect(server.url()) as session:
+        if grows:
+            display(Conversation(server.trace))
+        begin = time.perf_counter()
+        for number in range({frames}):
+            await session.send(f"number {{number}}")
+            await asyncio.sleep(0)
+        await session.flush()
+        return time.perf_counter() - begin
+"""
+GROW = "grows = False\nalone = await send_all()\ngrows = True\nprint(f'ratio {await send_all() / alone:.2f}')"
 VIEWS = ("Conversation", "Ladder")
 OPENINGS = 3
 SECONDS, PER_SECOND, STEP = 3, 60, 100
@@ -90,6 +113,22 @@ def scrolled(page: Page, name: str) -> str:
     )
 
 
+def grown(page: Page, cell: int, frames: int) -> str:
+    """Let a list grow while a cell sends, and return what was seen."""
+    opened(page, cell, ".wslearn-conversation [role=option]")
+    view = page.locator(".jp-CodeCell").nth(cell).locator(".wslearn-conversation")
+    view.evaluate(WATCH)
+    ratio = (
+        page.locator(".jp-CodeCell").nth(cell).locator(".jp-OutputArea pre", has_text="ratio").text_content()
+    )
+    view.locator(".count", has_text=f"{frames:,}"[:-3]).wait_for()
+    times = page.evaluate("() => Object.assign(window.watch, {on: false})")["times"]
+    steps = [later - sooner for sooner, later in pairwise(times)]
+    return (
+        f"{frames} messages, with and without a list: {ratio.strip()}, the longest wait {max(steps):.0f} ms"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -97,6 +136,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=10_000)
     frames = parser.parse_args().frames
     cells = [TRACE.format(frames=frames), "print('empty')", *(f"{view}(trace)" for view in VIEWS)]
+    cells += [SEND.format(frames=frames), GROW]
     with (
         tempfile.TemporaryDirectory() as home,
         running_laboratory(Path(home)) as laboratory,
@@ -112,6 +152,7 @@ def main() -> None:
             print(f"{name:<13} {frames} frames, drawn after {', '.join(f'{each:.0f}' for each in times)} ms")
         for name in VIEWS:
             print(f"{name:<13} {scrolled(page, name)}")
+        print(f"{VIEWS[0]:<13} {grown(page, len(cells) - 1, frames)}")
 
 
 if __name__ == "__main__":

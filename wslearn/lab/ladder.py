@@ -53,16 +53,16 @@ class Ladder(TimelineView):
 
     def _rungs(self, items: list[Item]) -> list[str]:
         """Return the lines of some items, and of the pauses between them."""
-        lines, last = [], items[0].time
+        lines, last, several = [], items[0].time, self.has_several()
         for item in items:
             if self.has_times and item.time - last > PAUSE:
                 lines.append(f"{'':>{TIME}}┆{f'{item.time - last:.4g} s':^{WIDTH}}┆")
-            lines.append(self._rung(item))
+            lines.append(self._rung(item, several))
             last = item.time
         return lines
 
-    def _rung(self, item: Item) -> str:
-        label = self._label(item)
+    def _rung(self, item: Item, several: bool) -> str:
+        label = _label(item, several)
         if not self.has_times:
             return _arrow(item, label)
         sent = f"{item.time:.4f} s"
@@ -70,12 +70,13 @@ class Ladder(TimelineView):
         left, right = (arrived, sent) if item.sender == "server" else (sent, arrived)
         return f"{left:>{TIME - 2}}  {_arrow(item, label)}  {right}".rstrip()
 
-    def _label(self, item: Item) -> str:
-        """Return what is written at an arrow, the same in every run: a ping's payload comes from chance."""
-        whose = f"{item.session}: " if self.has_several and item.session is not None else ""
-        said = "" if item.group in ("ping", "pong") else f" {item.said}"
-        label = f"{whose}{item.kind}{said}".rstrip()
-        return label if len(label) <= ROOM else f"{label[: ROOM - 1]}…"
+
+def _label(item: Item, several: bool) -> str:
+    """Return what is written at an arrow, the same in every run: a ping's payload comes from chance."""
+    whose = f"{item.session}: " if several and item.session is not None else ""
+    said = "" if item.group in ("ping", "pong") else f" {item.said}"
+    label = f"{whose}{item.kind}{said}".rstrip()
+    return label if len(label) <= ROOM else f"{label[: ROOM - 1]}…"
 
 
 def _arrow(item: Item, label: str) -> str:

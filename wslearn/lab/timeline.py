@@ -256,9 +256,8 @@ class TimelineView(View):
         """The numbers of all sessions that the trace knows."""
         return sorted({item.session for item in self.timeline.items if item.session is not None})
 
-    @property
     def has_several(self) -> bool:
-        """Whether more than one session is shown, so that each row needs its number."""
+        """Tell whether more than one session is shown, so that each row needs its number."""
         return len(self.sessions or self.numbers) > 1
 
     def step(self) -> bool:
@@ -292,20 +291,21 @@ class TimelineView(View):
         """Return headings and rows of text, with one row for the middle of a long list."""
         between = len(items) - 2 * EDGE
         shown = items if between < 2 else [*items[:EDGE], *items[-EDGE:]]
-        rows = [self._cells(item) for item in shown]
+        several = self.has_several()
+        rows = [self._cells(item, several) for item in shown]
         if between >= 2:
             rows.insert(EDGE, [*[""] * 4, f"… {between} more …", "", ""])
         used = [column for column in range(7) if any(row[column] for row in rows)]
         return [[row[column] for column in used] for row in [HEADINGS, *rows]] if rows else []
 
-    def _cells(self, item: Item) -> list[str]:
+    def _cells(self, item: Item, several: bool) -> list[str]:
         """Return an item in words that are the same in every run: a ping's payload comes from chance."""
         sent = f"{item.time:.4f}" if self.has_times else ""
         received = "never" if item.lost else f"{item.received:.4f}" if item.received is not None else ""
         return [
             sent,
             received if self.has_times else "not arrived" if item.lost else "",
-            str(item.session or "") if self.has_several else "",
+            str(item.session or "") if several else "",
             ARROWS[item.sender] if item.sender else "",
             item.kind,
             "" if item.group in ("ping", "pong") else item.said,
