@@ -397,6 +397,11 @@ def test_each_kind_of_type_names_what_it_needs(payload, kind, message):
     assert message in str(told.value)
 
 
+def test_json_that_a_model_cannot_read_is_malformed():
+    with pytest.raises(DeserializeError, match="malformed JSON: Invalid JSON: EOF"):
+        JSON.deserialize(Text("{"), GoalModel)
+
+
 @pytest.mark.parametrize("value", [5, [1], None, {"a": 1}, object()])
 def test_protocol_buffers_hold_messages_only(value):
     with pytest.raises(TypeError, match="cannot stand in Protocol Buffers"):

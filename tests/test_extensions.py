@@ -1,5 +1,6 @@
 """What two ends agree on and what it does to the bytes: RFC 7692 as hex, and extensions of our own."""
 
+import asyncio
 import re
 import tracemalloc
 import zlib
@@ -21,6 +22,7 @@ from wslearn import (
     Application,
     Binary,
     ChannelClosed,
+    Channels,
     CloseReason,
     Codec,
     Deflate,
@@ -31,6 +33,7 @@ from wslearn import (
     ProtocolViolation,
     Text,
     WebSockets,
+    bounded,
     connect,
     connect_raw,
     simulate,
@@ -784,6 +787,42 @@ def test_extension_that_fails_in_the_clients_handshake_fails_there():
 def test_codec_that_fails_when_it_encodes_fails_in_send():
     with pytest.raises(RuntimeError, match="encode"):
         talk(say_hello, ours=[Broken("encode")], theirs=[Broken(None)])
+
+
+def test_codec_that_fails_behind_others_that_wait_fails_in_its_own_send():
+    class Picky(FrameLog):
+        def accept(self, offered):
+            return {}, PickyCodec()
+
+    class PickyCodec(Codec):
+        def encode(self, frame):
+            if frame.data == b"bad":
+                raise RuntimeError("bad")
+            return frame
+
+    async def scene(net):
+        app = Application()
+        app.install(WebSockets, extensions=[FrameLog()])
+
+        @app.websocket("/")
+        async def listen(session):
+            await Listener()(session)
+
+        server = await app.start("server", 80)
+        outgoing = Channels(outgoing=bounded(1))
+        async with connect(server.url(), extensions=[Picky()], channels=outgoing) as session:
+            net.freeze("server")
+            sends = [asyncio.create_task(session.send(b"x" * 2**16)) for _ in range(6)]
+            bad, good = (asyncio.create_task(session.send(data)) for data in (b"bad", b"good"))
+            await asyncio.sleep(1)
+            assert not bad.done()
+            net.thaw("server")
+            await asyncio.gather(*sends, good)
+            with pytest.raises(RuntimeError, match="bad"):
+                await bad
+        return [frame.frame.data[:4] for frame in server.trace.frames if frame.opcode == 2]
+
+    assert simulate(scene) == [b"xxxx"] * 6 + [b"good"]
 
 
 def test_codec_that_fails_when_it_decodes_ends_the_session_with_1011(caplog):

@@ -314,7 +314,7 @@ class Outgoing(Generic[T]):
             return
         try:
             self.put(item)
-        except (TypeError, ValueError) as error:
+        except Exception as error:  # an extension may have its own
             turn.set_exception(error)
         else:
             turn.set_result(None)

@@ -542,7 +542,7 @@ class RawSession(asyncio.BufferedProtocol):
                 frame = extension.codec.decode(frame, limit)
             if limit is not None and len(frame.data) > limit:
                 raise FrameTooBig(len(frame.data), limit)
-            if reserved and isinstance(frame, Text):
+            if reserved and isinstance(frame, Text) and not frame.data.isascii():
                 Utf8().feed(frame.data, True)
         except (ProtocolViolation, FrameTooBig) as error:
             self._fail(error)
