@@ -161,6 +161,7 @@ class Wire:
         self._busy_since: float | None = None
         self._bandwidth: float | None = None
         self._bits = 0
+        self._last_left = -1.0
         self._last_arrival = 0.0
         self._ended = False
 
@@ -173,12 +174,12 @@ class Wire:
         """Let bytes or a flag wait for their turn; after a reset nothing follows."""
         if self._ended:
             return
-        now = self.sender.loop.time()
         size = self.faults.segment_size
-        for start in range(0, max(1, len(data)), size):
-            segment = Segment(flag, data[start : start + size], now)
+        pieces = (data[start : start + size] for start in range(0, len(data), size))
+        for piece in pieces if len(data) > size else (data,):
+            segment = Segment(flag, piece, self.sender.loop.time())
             self.outbox.append(segment)
-            self.waiting += len(segment.data)
+            self.waiting += len(piece)
             if self._network.tap:
                 self._network.tap(self.sender.number, self._side, segment)
         self.start()
@@ -196,7 +197,7 @@ class Wire:
             return
         self._bandwidth = bandwidth = self.faults.bandwidth
         if bandwidth is None:
-            self._leaving = self.sender.call_soon(self._leave)
+            self._leave_soon()
             return
         if self._busy_since is None:
             self._busy_since, self._bits = self.sender.loop.time(), 0
@@ -258,14 +259,24 @@ class Wire:
             self.sender.watch_buffer()
         return segment
 
+    def _leave_soon(self) -> None:
+        """Leave now, or in the next turn with the rest of a burst, which fills the buffer until then."""
+        if self.waiting <= WINDOW and self._last_left < self.sender.loop.time():
+            self._leave()
+        else:
+            self._leaving = self.sender.call_soon(self._leave)
+
     def _leave(self) -> None:
         self._leaving = None
         faults = self.faults
-        now = self.sender.loop.time()
+        self._last_left = now = self.sender.loop.time()
         for _ in range(len(self.outbox) if faults.bandwidth is None else 1):
             segment = self.outbox.popleft()
             self.waiting -= len(segment.data)
-            self._last_arrival = segment.arrival = max(self._last_arrival, now + faults.delay())
+            arrival = now + faults.delay()
+            if arrival < self._last_arrival:
+                arrival = self._last_arrival
+            self._last_arrival = segment.arrival = arrival
             self.flight.append(segment)
         if not self.outbox:
             self._busy_since = None
@@ -289,7 +300,8 @@ class Wire:
             self.unread += len(segment.data)
         self._expect()
         self.receiver.read()
-        self.sender.watch_buffer()
+        if self.inbox:
+            self.sender.watch_buffer()
 
 
 State = Literal["connecting", "open", "closing", "lost"]
@@ -449,12 +461,10 @@ class Endpoint(asyncio.Transport):
         self._end(None)
 
     def _has_news(self) -> bool:
-        size = self.outbound.buffered
-        if self._ending or self.state == "connecting":
-            return False
-        if self.state == "closing":
-            return size <= WINDOW
-        return size <= self._low if self._writing_paused else size > self._high
+        size = self.outbound.waiting + self.outbound.unread
+        if self.state == "open" and not self._ending:
+            return size <= self._low if self._writing_paused else size > self._high
+        return self.state == "closing" and not self._ending and size <= WINDOW
 
     def _tell_news(self) -> None:
         self._watching = False
@@ -483,7 +493,10 @@ class Endpoint(asyncio.Transport):
         return self._reading
 
     def _receive(self, segment: Segment) -> None:
-        if segment.flag == "RST":
+        if not segment.flag and self.state != "lost":
+            segment.received = self.loop.time()
+            self._call(self._protocol.data_received, segment.data)
+        elif segment.flag == "RST":
             self.outbound.end()
             self._end(self._reset_error())
         elif self.state == "lost":
@@ -498,9 +511,6 @@ class Endpoint(asyncio.Transport):
             self._accept()
         elif segment.flag == "FIN":
             self._read_eof()
-        else:
-            segment.received = self.loop.time()
-            self._call(self._protocol.data_received, segment.data)
 
     def _answer(self) -> None:
         self._listener = self._network.listener(self.address)

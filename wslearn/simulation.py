@@ -85,21 +85,6 @@ class SimulatedNetwork(Network):
         return f"<SimulatedNetwork at {self._loop.time():g} s; {self.describe()}>"
 
 
-class Timer(asyncio.TimerHandle):
-    """A timer that comes after the older ones of the same time."""
-
-    __slots__ = ("_rank",)
-    _scheduled: bool
-
-    def __init__(self, number: int, when: float, *arguments: Any) -> None:
-        super().__init__(when, *arguments)
-        self._rank = (when, number)
-
-    def __lt__(self, other: Any) -> bool:
-        later: tuple[float, int] = other._rank
-        return self._rank < later
-
-
 class SceneTask(asyncio.Task[Any]):
     """A task whose hash is its number, so that sets of tasks have the same order in every run."""
 
@@ -123,16 +108,15 @@ def _absent(what: str) -> Any:
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
-    """An event loop whose clock starts at 0 and jumps to whatever is due next.
-
-    It is its own selector: without sockets, to select is to let time pass.
-    """
+    """An event loop whose clock starts at 0 and jumps to whatever is due next."""
 
     # BaseEventLoop's own, the same from Python 3.11 to 3.14.
     _check_closed: Callable[[], None]
     _ready: deque[asyncio.Handle]
-    _scheduled: list[Timer]
+    _scheduled: list[tuple[float, int, asyncio.TimerHandle]]
+    _stopping: bool
     _thread_id: int | None
+    _timer_cancelled_count: int
 
     def __init__(self, faults: Faults, seed: int | str, horizon: float) -> None:
         super().__init__()
@@ -145,7 +129,6 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._tasks: dict[asyncio.Task[Any], None] = {}
         self._task_count = 0
         self._finishing = False
-        self._selector = self
         self.set_task_factory(self._make_task)
 
     def time(self) -> float:
@@ -223,24 +206,15 @@ class VirtualLoop(asyncio.BaseEventLoop):
         task.add_done_callback(self._tasks.pop)
         return task
 
-    def select(self, timeout: float | None) -> list[Any]:
-        """Let the clock jump to the next timer when nothing else is to be done."""
-        self._callbacks += len(self._ready) or 1
-        if timeout is None or timeout > 0:
-            self._jump()
-        if self._callbacks > PATIENCE:
-            self._stall(f"{PATIENCE} callbacks ran and no time passed")
-        return []
-
     def call_at(
         self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
-    ) -> Timer:
+    ) -> asyncio.TimerHandle:
         """Call back at a virtual time; at the same time, first come, first served."""
         self._check_closed()
         self._timers += 1
-        timer = Timer(self._timers, when, callback, args, self, context)
-        heapq.heappush(self._scheduled, timer)
-        timer._scheduled = True
+        timer = asyncio.TimerHandle(when, callback, args, self, context)
+        heapq.heappush(self._scheduled, (when, self._timers, timer))
+        timer._scheduled = True  # type: ignore[attr-defined]
         return timer
 
     def call_soon_threadsafe(
@@ -251,17 +225,43 @@ class VirtualLoop(asyncio.BaseEventLoop):
             _refuse("threads and executors")
         return self.call_soon(callback, *args, context=context)
 
+    def _run_once(self) -> None:
+        """Let time pass when nothing else is to be done, and call back whatever is due."""
+        ready = self._ready
+        if not ready and not self._stopping:
+            self._jump()
+        self._callbacks += len(ready) or 1
+        if self._callbacks > PATIENCE:
+            self._stall(f"{PATIENCE} callbacks ran and no time passed")
+        while self._scheduled and self._scheduled[0][0] <= self._now:
+            ready.append(self._pop_timer())
+        for _ in range(len(ready)):
+            handle = ready.popleft()
+            if not handle.cancelled():
+                handle._run()
+
     def _jump(self) -> None:
-        next_time = self._scheduled[0].when() if self._scheduled else math.inf
+        if self._timer_cancelled_count > max(100, len(self._scheduled) // 2):
+            self._scheduled = [entry for entry in self._scheduled if not entry[2].cancelled()]
+            self._timer_cancelled_count = 0
+            heapq.heapify(self._scheduled)
+        while self._scheduled and self._scheduled[0][2].cancelled():
+            self._pop_timer()
+        next_time = self._scheduled[0][0] if self._scheduled else math.inf
         if next_time == math.inf:
             self._stall("all wait for ever")
         if next_time > self._horizon:
             self._stall(f"not over at the horizon of {self._horizon:g} s")
-        if not self._finishing:
-            self._callbacks = 0
-        self._now = next_time
-        # A timer is due when its time has come exactly; added to a large time, a fixed resolution is nothing.
-        self._clock_resolution = math.ulp(next_time)
+        if next_time > self._now:
+            self._now = next_time
+            if not self._finishing:
+                self._callbacks = 0
+
+    def _pop_timer(self) -> asyncio.TimerHandle:
+        timer = heapq.heappop(self._scheduled)[2]
+        timer._scheduled = False  # type: ignore[attr-defined]
+        self._timer_cancelled_count -= timer.cancelled()
+        return timer
 
     def _stall(self, why: str) -> NoReturn:
         raise Stalled(self._now, why, [_describe(task) for task in self._tasks if not task.done()])
@@ -273,9 +273,6 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def _make_task(self, loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> SceneTask:
         return SceneTask(self._task_count, coroutine, loop=loop, **options)
-
-    def _process_events(self, event_list: list[Any]) -> None:
-        """Do nothing: there are no sockets that events could come from."""
 
 
 def _check_plain(ssl: object, sock: object) -> None:
