@@ -14,39 +14,19 @@ from typing import Any, NamedTuple
 
 from wslearn import Application, Channels, Session, Trace, WebSockets, bounded, connect, simulate
 from wslearn.lab.exercises import NOT_TRIED, Exercise, Verdict, almost, compare_values, not_yet, right
+from wslearn.lab.keepalive import HOUR, Stall, healthy_hour
 from wslearn.lab.predictions import Prediction
 from wslearn.network import Seconds
 from wslearn.simulation import SimulatedNetwork
 
-HOUR = 3600
 LATENCY = 0.05
 """Seconds of one way to a phone, when its link does not stall."""
-
-
-LONGEST = 6.5
-"""Seconds of the longest stalls; most are much shorter."""
-
-
-class Stall(NamedTuple):
-    """A time in which a link holds everything back and loses nothing, in seconds."""
-
-    start: float
-    length: float
 
 
 def phone_hours(many: int = 200) -> list[list[Stall]]:
     """Return the stalls of each of many healthy phones in one hour, the same ones every time."""
     chance = random.Random(7)
-    return [_stalls(chance) for _ in range(many)]
-
-
-def _stalls(chance: random.Random) -> list[Stall]:
-    stalls, time = [], chance.expovariate(1 / 600)
-    while time < HOUR - 60:
-        length = 0.1 + LONGEST * chance.random() ** 4
-        stalls.append(Stall(round(time, 2), round(length, 2)))
-        time += length + chance.expovariate(1 / 600)
-    return stalls
+    return [healthy_hour(chance) for _ in range(many)]
 
 
 def longest_wait(stalls: list[Stall], period: float) -> float:
