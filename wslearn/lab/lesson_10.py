@@ -35,7 +35,7 @@ from wslearn import (
     unlimited,
 )
 from wslearn.channels import Bound
-from wslearn.lab.exercises import Exercise, Verdict, almost, compare_values, not_yet, right
+from wslearn.lab.exercises import NOT_TRIED, Exercise, Verdict, almost, compare_values, not_yet, right
 from wslearn.lab.predictions import Prediction
 from wslearn.simulation import SimulatedNetwork
 
@@ -149,6 +149,8 @@ def judge_policies(answer: Any) -> Verdict:
     given = [word for words in answer.values() for word in (words if isinstance(words, tuple | list) else [])]
     if len(given) != 9:
         return not_yet("three words are needed for each policy")
+    if "..." in given:
+        return NOT_TRIED
     for word, (question, choices) in zip(given, list(QUESTIONS.items()) * 3, strict=True):
         if word not in choices:
             return not_yet(f"{question}: {word!r} is none of {', '.join(choices)}")
@@ -449,8 +451,9 @@ answer = {
         1,
         "C",
         task=(
-            "1,000 viewers are asleep. `outgoing` is `bounded(512)`, a frame has 200 bytes, and each queue "
-            "has its own. How many bytes of frames may wait in the server? One percent is allowed."
+            "1,000 viewers are asleep, and each is sent messages of its own. `outgoing` is `bounded(512)`, a "
+            "frame has 200 bytes, and no two queues share one. How many bytes of frames may wait in the "
+            "queues? One percent of difference is allowed."
         ),
         judge=judge_memory,
         hints=(
