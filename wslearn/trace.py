@@ -393,31 +393,21 @@ class Trace:
                 self._forget_ended()
 
     def _let_go(self, entries: list[_Entry]) -> None:
-        # by sender first: cheaper than a pair for every chunk
-        runs: dict[Sender, dict[int, list[bytes]]] = {
-            "client": defaultdict(list),
-            "server": defaultdict(list),
-        }
+        starts, passed, count = self._starts, 0, 0
         for _, session, sender, data, segment in entries:
+            start = starts[session, sender]
             if segment and isinstance(segment, _Start):
-                self._pass_over(session, sender, runs[sender].pop(session, []))
-                self._starts[session, sender].follow(segment)
-                self._room += OVERHEAD
+                start.follow(segment)
+                continue
+            count += 1
+            passed += len(data)
+            if not (start.skip or start.head or start.message) and _is_whole(data):
+                start.passed += len(data)
             else:
-                runs[sender][session].append(data)
-        for sender, chunks in runs.items():
-            for session, run in chunks.items():
-                self._pass_over(session, sender, run)
-
-    def _pass_over(self, session: int, sender: Sender, run: list[bytes]) -> None:
-        """Let go of chunks that follow each other in a direction."""
-        start, size = self._starts[session, sender], sum(map(len, run))
-        # small chunks are read faster as one, large ones as they are
-        for data in [b"".join(run)] if size < 1024 * len(run) else run:
-            start.pass_over(data)
-        self._room += size + OVERHEAD * len(run)
-        self._dropped["chunks"] += len(run)
-        self._dropped["bytes"] += size
+                start.pass_over(data)
+        self._room += passed + OVERHEAD * len(entries)
+        self._dropped["chunks"] += count
+        self._dropped["bytes"] += passed
 
     def _leave_out_what_never_fits(self) -> None:
         """Put where frames go on into the place of a newest chunk that is larger than the trace."""
@@ -605,6 +595,8 @@ class _Kept(NamedTuple):
 
 # The message that is open where no frames are: in a body of HTTP.
 NO_FRAMES = -1
+# FIN and the reserved bits; of a message in one frame that no extension has changed, FIN alone is set.
+FIRST_BITS = 0xF0
 # The size of a frame by its second byte, as far as that tells: without a payload whose length is extended.
 SIZES = bytes(2 + key + {126: 2, 127: 8}.get(length, length) for key in (0, 4) for length in range(128))
 
@@ -669,6 +661,17 @@ class _Start:
             ends.pop()
         self.skip, self.head, self.message = max(0, at - end), data[at:], message
         return [end - before for end in ends] if before else ends
+
+
+def _is_whole(chunk: bytes) -> bool:
+    """Tell whether a chunk is one whole frame, which is a message by itself and not compressed."""
+    if len(chunk) < 2 or chunk[0] & FIRST_BITS != FIN:
+        return False
+    second = chunk[1]
+    size = SIZES[second]
+    if second & LENGTH > 125:
+        size += int.from_bytes(chunk[2 : 4 if second & LENGTH == 126 else 10])
+    return size == len(chunk)
 
 
 def _read_start(line: list[Any]) -> _Start:
