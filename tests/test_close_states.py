@@ -38,7 +38,7 @@ def talk(server_closes=False, client_closes=True):
         await asyncio.sleep(3)
         session = await connect(server.url())
         await session.send("Ana")
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.06)
         if client_closes:
             await session.close()
         await asyncio.sleep(1)
@@ -55,15 +55,15 @@ def test_close_and_its_echo_are_walked_by_both_ends():
         "server sends 101 Switching Protocols (section 4.1)",
         "3.4000  → open                    open                     "
         "client receives 101 Switching Protocols (section 4.1)",
-        "3.5000  → closing: Close sent     open                     client sends Close 1000 (section 7.1.2)",
-        "3.6000    closing: Close sent   → closing: Close received  "
+        "3.4600  → closing: Close sent     open                     client sends Close 1000 (section 7.1.2)",
+        "3.5600    closing: Close sent   → closing: Close received  "
         "server receives Close 1000 (section 7.1.3)",
-        "3.6000    closing: Close sent   → closing: both Closes     server sends Close 1000 (section 5.5.1)",
-        "3.6000    closing: Close sent   → closed, cleanly          "
+        "3.5600    closing: Close sent   → closing: both Closes     server sends Close 1000 (section 5.5.1)",
+        "3.5600    closing: Close sent   → closed, cleanly          "
         "server is over: 1000, by peer (section 7.1.4)",
-        "3.7000  → closing: both Closes    closed, cleanly          "
+        "3.6600  → closing: both Closes    closed, cleanly          "
         "client receives Close 1000 (section 7.1.3)",
-        "3.7000  → closed, cleanly         closed, cleanly          "
+        "3.6600  → closed, cleanly         closed, cleanly          "
         "client is over: 1000, by local (section 7.1.4)",
     ]
 

@@ -157,8 +157,8 @@ class CloseStates(View):
 
     Args:
         shown: a trace, or a session with its trace. That of a simulated wire (`net.trace`) knows when each
-            Close arrived, but not when an end was over: `server` and `client` may add that. Without them an
-            end without any Close is shown at both ends, as TCP has two.
+            Close arrived, but not when an end was over: `server` and `client` may add that. Alone, the trace
+            of one end takes for granted that what it sends arrives, and that TCP ends at both ends.
         session: the number of the session; None for the first.
         server: the trace of the server; likewise `client`.
         times: whether the text form has times; None says so for a simulated wire, where they are the same
