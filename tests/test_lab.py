@@ -6,8 +6,8 @@ import weakref
 
 import pytest
 
-from wslearn import Application, Deflate, Ping, Pong, Text, WebSockets, connect, dissect, simulate
-from wslearn.lab import Bits, ByteStrip, FrameInspector, OptionsPanel, PingPlot
+from wslearn import Application, Deflate, FaultyLink, Ping, Pong, Text, WebSockets, connect, dissect, simulate
+from wslearn.lab import Bits, ByteStrip, FrameInspector, LinkPanel, OptionsPanel, PingPlot
 from wslearn.lab.frame_inspector import diagram
 from wslearn.lab.ping_plot import round_trips
 from wslearn.lab.view import View
@@ -531,3 +531,70 @@ def test_bits_print_their_byte(value, text):
 def test_bits_refuse_what_is_no_byte(value):
     with pytest.raises(ValueError, match=f"value is {value}: a byte is 0 to 255"):
         Bits(value)
+
+
+# faults of a link
+
+
+def faults(*assignments):
+    """Return what a panel shows of a link after these messages of its page, and whether it is cut."""
+
+    async def main():
+        async with FaultyLink("ws://127.0.0.1:9", latency=0.2) as link:
+            panel = LinkPanel(link)
+            for asked in assignments:
+                panel._assign(panel, asked, [])
+            return panel.plain().splitlines(), panel.state["error"], link.is_cut()
+
+    return asyncio.run(main())
+
+
+def test_link_panel_shows_the_faults_with_their_units():
+    assert faults()[0] == [
+        "latency         0.2 s",
+        "jitter          0 s",
+        "bandwidth       no limit",
+        "cut             off",
+        "frozen          off",
+    ]
+
+
+def test_slider_field_and_switch_of_the_link_panel_set_the_faults():
+    shown, error, is_cut = faults(
+        {"name": "latency", "step": 4},
+        {"name": "jitter", "text": "0.3"},
+        {"name": "bandwidth", "text": "2 Mbit/s"},
+        {"name": "cut", "on": True},
+        {"name": "frozen", "on": True},
+    )
+    assert shown == [
+        "latency         0.05 s",
+        "jitter          0.3 s",
+        "bandwidth       2 Mbit/s",
+        "cut             on",
+        "frozen          on",
+    ]
+    assert (error, is_cut) == ("", True)
+
+
+def test_fault_that_is_switched_off_again_is_gone():
+    shown, _, is_cut = faults({"name": "cut", "on": True}, {"name": "cut", "on": False})
+    assert (shown[3], is_cut) == ("cut             off", False)
+
+
+@pytest.mark.parametrize(
+    ("asked", "error"),
+    [
+        ({"name": "latency", "text": "-1"}, "latency is -1: "),
+        ({"name": "bandwidth", "text": "fast"}, "bandwidth is 'fast': "),
+    ],
+)
+def test_bad_fault_is_named_and_changes_nothing(asked, error):
+    shown, said, _ = faults(asked)
+    assert said.startswith(error)
+    assert shown == faults()[0]
+
+
+def test_panel_of_something_else_is_a_type_error():
+    with pytest.raises(TypeError, match="link is 3: a FaultyLink is needed"):
+        LinkPanel(3)

@@ -73,6 +73,29 @@ class FaultyLink:
         """The port of 127.0.0.1 where the link begins."""
         return self._relay.port
 
+    @property
+    def latency(self) -> float:
+        """Seconds of one way, as set for the whole link."""
+        return self._relay.network.faults.latency
+
+    @property
+    def jitter(self) -> float:
+        """Seconds that a way may take longer, as set for the whole link."""
+        return self._relay.network.faults.jitter
+
+    @property
+    def bandwidth(self) -> float | None:
+        """Bits per second, as set for the whole link; None for no limit."""
+        return self._relay.network.faults.bandwidth
+
+    def is_cut(self, host: str = "server") -> bool:
+        """Tell whether a host's cable is pulled, or one of its two ways."""
+        return self._relay.network.is_cut(host)
+
+    def is_frozen(self, host: str = "server") -> bool:
+        """Tell whether a host's sockets neither read nor write."""
+        return self._relay.network.is_frozen(self._relay.network.known(host))
+
     def url(self, path: str = "/") -> str:
         """Return the URL of a path of the server, by way of the link."""
         if not path.startswith("/"):

@@ -789,6 +789,10 @@ class Network:
             raise ValueError(f"no host {host!r}: known are {self._names()}")
         return host
 
+    def is_cut(self, host: str) -> bool:
+        """Tell whether a host's cable is pulled, or one of its two ways."""
+        return any(name == self.known(host) for name, _ in self._cut)
+
     def note(self, fault: str, detail: str) -> None:
         """Hear of a fault that was set; here nobody writes it down."""
 

@@ -18,7 +18,7 @@ from wslearn.lab.frame_editor import FrameEditor
 from wslearn.lab.frame_inspector import FrameInspector
 from wslearn.lab.handshake import Handshake
 from wslearn.lab.ladder import Ladder
-from wslearn.lab.options_panel import OptionsPanel
+from wslearn.lab.options_panel import LinkPanel, OptionsPanel
 from wslearn.lab.ping_plot import PingPlot
 from wslearn.lab.predictions import predict
 
@@ -32,6 +32,7 @@ __all__ = [
     "FrameInspector",
     "Handshake",
     "Ladder",
+    "LinkPanel",
     "OptionsPanel",
     "PingPlot",
     "exercise",

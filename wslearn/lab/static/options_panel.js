@@ -1,5 +1,5 @@
-/* Live options as native inputs, so that keyboard and screen reader work as everywhere.
-   controls: [{ name, note, steps }], no steps: a switch.
+/* Live values as native inputs, so that keyboard and screen reader work as everywhere.
+   name: of the group; controls: [{ name, note, steps }], no steps: a switch.
    state: { values: { name: { text, step } | { on } }, error, turn }; each answer has a new turn.
    Sent: { name, step } from a slider, { name, text } from a field, { name, on } from a switch. */
 
@@ -34,7 +34,7 @@ function row(control, id, send) {
 }
 
 function render({ model, el }) {
-  const root = element("div", { class: "wslearn wslearn-options-panel", role: "group", "aria-label": "live options" });
+  const root = element("div", { class: "wslearn wslearn-options-panel", role: "group", "aria-label": model.get("name") });
   const error = element("div", { class: "error", role: "alert" });
   const prefix = `wslearn-${crypto.randomUUID()}`;
   const send = (asked) => model.send(asked);
