@@ -559,6 +559,15 @@ def test_link_panel_shows_the_faults_with_their_units():
     ]
 
 
+@pytest.mark.parametrize(("latency", "step"), [(0, 0), (0.001, 1), (0.2, 6), (0.4, 7), (9, 10)])
+def test_slider_stands_at_the_step_that_is_nearest(latency, step):
+    async def main():
+        async with FaultyLink("ws://127.0.0.1:9", latency=latency) as link:
+            return LinkPanel(link).state["values"]["latency"]["step"]
+
+    assert asyncio.run(main()) == step
+
+
 def test_slider_field_and_switch_of_the_link_panel_set_the_faults():
     shown, error, is_cut = faults(
         {"name": "latency", "step": 4},

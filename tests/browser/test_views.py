@@ -5,8 +5,8 @@ from laboratory import barriers, change_theme, errors, running_notebook
 from playwright.sync_api import expect
 
 CELLS = [
-    "from wslearn import Application, WebSockets, connect\n"
-    "from wslearn.lab import Bits, ByteStrip, FrameInspector, OptionsPanel, PingPlot",
+    "from wslearn import Application, FaultyLink, WebSockets, connect\n"
+    "from wslearn.lab import Bits, ByteStrip, FrameInspector, LinkPanel, OptionsPanel, PingPlot",
     "FrameInspector(bytes.fromhex('818537fa213d7f9f4d5158'), 'client')",
     "FrameInspector(b'\\x92\\x7e\\x01\\x00' + bytes(256), 'server')",
     "app = Application()\n"
@@ -23,6 +23,7 @@ CELLS = [
     "PingPlot(server.trace)",
     "ByteStrip({'client → server': b'\\x81\\x00', 'server → client': b'Hello'})",
     "flipped = Bits(0x81)\nflipped",
+    "link = await FaultyLink(server, latency=0.2)\nfar = await connect(link.url('/echo'))\nLinkPanel(link)",
 ]
 ACTIVE = "() => document.activeElement.getAttribute('aria-label')"
 STOPS = "view => view.querySelectorAll('[tabindex=\"0\"]').length"
@@ -41,7 +42,7 @@ def shown(page, name, number=0):
 
 
 def test_every_view_is_drawn_without_an_error(page):
-    for name, count in (("frame-inspector", 3), ("options-panel", 1), ("ping-plot", 1), ("bits", 1)):
+    for name, count in (("frame-inspector", 3), ("options-panel", 2), ("ping-plot", 1), ("bits", 1)):
         expect(page.locator(f".wslearn-{name}")).to_have_count(count)
     assert errors(page) == []
 
@@ -161,6 +162,20 @@ def test_panel_moves_an_option_by_keyboard_and_says_its_value(page):
     page.keyboard.press("ArrowRight")
     expect(slider).to_have_attribute("aria-valuetext", "20 s")
     expect(panel.get_by_label("timeout", exact=True)).to_have_value("20 s")
+
+
+def test_link_is_made_slow_and_cut_by_keyboard_while_a_conversation_runs(page):
+    panel = shown(page, "options-panel", 1)
+    panel.get_by_label("latency, slider").focus()
+    page.keyboard.press("ArrowRight")
+    expect(panel.get_by_label("latency", exact=True)).to_have_value("0.5 s")
+    panel.get_by_label("jitter", exact=True).fill("-1")
+    page.keyboard.press("Enter")
+    expect(panel.get_by_role("alert")).to_contain_text("jitter is -1")
+    panel.get_by_label("cut").focus()
+    page.keyboard.press("Space")
+    expect(panel.get_by_label("cut")).to_be_checked()
+    assert barriers(panel) == []
 
 
 def test_paused_plot_stands_still_and_catches_up(page):

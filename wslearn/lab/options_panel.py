@@ -223,10 +223,8 @@ class LinkPanel(Panel):
 
 
 def _distance(step: Any, value: Any) -> float:
-    """Return how far a step of a slider is from a value, as a ratio; None is beyond all numbers."""
-    if step is None or value is None:
-        return 0 if step is value else float("inf")
+    """Return how far a step of a slider is from a value, as a ratio; None and 0 are far from all others."""
     if not step or not value:
-        return float(max(step, value))
+        return 0 if step is value or step == value else float("inf")
     ratio: float = max(step / value, value / step)
     return ratio
