@@ -257,3 +257,20 @@ def test_hourly_cost_tells_bytes_and_wake_ups_of_each_period():
     ]
     assert picture._repr_png_().startswith(PNG)
     assert len(picture._repr_png_()) < MAX_PICTURE
+
+
+# what compression costs and tells
+
+
+@pytest.mark.parametrize("logarithmic", [False, True])
+def test_curves_tell_each_value_in_the_order_of_its_place(logarithmic):
+    named = {"kept": {9: 4096.0, 10: 6144.0}, "not kept": {9: 100, 10: 1}}
+    picture = plots.curves(named, "window bits", "bytes", logarithmic=logarithmic)
+    assert repr(picture).splitlines() == ["window bits: 9 10", "kept: 4,096 6,144", "not kept: 100 1"]
+    assert len(picture._repr_png_()) < MAX_PICTURE
+
+
+def test_guess_ladder_tells_which_letter_made_a_shorter_frame():
+    picture = plots.guess_ladder([{"a": 9, "b": 8, "c": 9}, {"a": 9, "b": 9, "c": 9}])
+    assert repr(picture).splitlines() == ["letter 1: 9 bytes, 8 for b", "letter 2: 9 bytes, the same for all"]
+    assert len(picture._repr_png_()) < MAX_PICTURE

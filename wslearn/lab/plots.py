@@ -670,4 +670,69 @@ def attempts(times: Mapping[str, Sequence[float]], *, back: float) -> Picture:
         axes.label_outer()
         lines.append(f"{name}: {len(moments):,} attempts, at most {most:,} in a tenth of a second")
     figure.axes[-1].set_xlabel("time in s, the server is back at the dotted line")
+
+
+# ── what compression costs and tells ─────────────────────────────────────────────────────────────
+
+
+def curves(
+    named: Mapping[str, Mapping[int, float]], across: str, up: str, *, logarithmic: bool = False
+) -> Picture:
+    """Draw a value over whole numbers, in a line for each name.
+
+    Args:
+        named: at most three, by name, each with the same whole numbers.
+        across: what the whole numbers are.
+        up: what the values are.
+        logarithmic: whether the values stand in powers of ten.
+    """
+    figure, axes = _figure(2.9)
+    places = list(next(iter(named.values())))
+    lines = [f"{across}: " + " ".join(map(str, places))]
+    for (name, values), colour, marker in zip(named.items(), (VERMILLION, BLUE, GREEN), "os^", strict=False):
+        axes.plot(places, list(values.values()), marker=marker, color=colour, linewidth=2, markersize=6)
+        lines.append(f"{name}: " + " ".join(f"{value:,.0f}" for value in values.values()))
+    if logarithmic:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter("{x:,g}")
+        axes.minorticks_off()
+    else:
+        axes.set_ylim(0, 1.12 * max(max(values.values()) for values in named.values()))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlabel(across)
+    axes.set_ylabel(up)
+    marks = zip(named, (VERMILLION, BLUE, GREEN), "●■▲", strict=False)
+    _legend(axes, [(f"{mark} {name}", colour, "") for name, colour, mark in marks])
+    return Picture(figure, "\n".join(lines))
+
+
+def guess_ladder(rounds: Sequence[Mapping[str, int]]) -> Picture:
+    """Draw for each guessed letter of a secret what the frame of each guess had of bytes.
+
+    Args:
+        rounds: for each place of the secret the bytes of a frame, by the letter that was guessed.
+    """
+    figure, axes = _figure(3.2)
+    lines = []
+    for place, sizes in enumerate(rounds):
+        least, most = min(sizes.values()), max(sizes.values())
+        short = [letter for letter, size in sizes.items() if size < most]
+        for n, (letter, size) in enumerate(sizes.items()):
+            found = size < most
+            axes.plot(
+                n, place, "s" if found else ".", color=VERMILLION if found else BLUE, ms=13 if found else 4
+            )
+            if found:
+                axes.text(n, place, letter, color=PAPER, ha="center", va="center", weight="bold", fontsize=9)
+        axes.text(len(sizes), place, f"{most} B" + (f", {least} B" if short else ""), color=INK, va="center")
+        told = f"{least} for {', '.join(short)}" if short else "the same for all"
+        lines.append(f"letter {place + 1}: {most} bytes, {told}")
+    axes.set_xlim(-1, len(rounds[0]) + 5)
+    axes.set_ylim(len(rounds) - 0.4, -0.6)
+    axes.set_xticks(range(len(rounds[0])), list(rounds[0]), fontsize=8)
+    axes.set_yticks(range(len(rounds)), [str(place + 1) for place in range(len(rounds))])
+    axes.set_xlabel("letter that was guessed")
+    axes.set_ylabel("place in the secret")
+    _legend(axes, [("· the longer frame", BLUE, ""), ("■ a shorter frame", VERMILLION, "")])
     return Picture(figure, "\n".join(lines))
