@@ -670,6 +670,7 @@ def attempts(times: Mapping[str, Sequence[float]], *, back: float) -> Picture:
         axes.label_outer()
         lines.append(f"{name}: {len(moments):,} attempts, at most {most:,} in a tenth of a second")
     figure.axes[-1].set_xlabel("time in s, the server is back at the dotted line")
+    return Picture(figure, "\n".join(lines))
 
 
 # ── what compression costs and tells ─────────────────────────────────────────────────────────────
