@@ -274,3 +274,12 @@ def test_guess_ladder_tells_which_letter_made_a_shorter_frame():
     picture = plots.guess_ladder([{"a": 9, "b": 8, "c": 9}, {"a": 9, "b": 9, "c": 9}])
     assert repr(picture).splitlines() == ["letter 1: 9 bytes, 8 for b", "letter 2: 9 bytes, the same for all"]
     assert len(picture._repr_png_()) < MAX_PICTURE
+
+
+# a ping behind a photo
+
+
+def test_ping_waits_prints_the_round_trip_for_each_size_of_a_fragment():
+    picture = plots.ping_waits({2**20: 8.39, 2**14: 0.524, 2**12: 0.53})
+    assert picture.text.splitlines() == ["   4 KiB: 0.53 s", "  16 KiB: 0.52 s", "   1 MiB: 8.39 s"]
+    assert len(picture._repr_png_()) <= MAX_PICTURE

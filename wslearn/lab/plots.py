@@ -404,11 +404,7 @@ class Slider(VBox):  # type: ignore[misc]
         self._picture = draw(value)
         self._image = Image(value=self._picture._repr_png_(), format="png", layout=Layout(max_width="100%"))
         self._error = Label()
-        slider = IntSlider(
-            value, 0, most, description=name, continuous_update=False, style={"description_width": "initial"}
-        )
-        slider.layout.width = "min(100%, 32em)"
-        slider.observe(self._moved, "value")
+        slider = number_slider(name, value, 0, most, self._moved)
         super().__init__([slider, self._image, self._error], layout=Layout(align_items="flex-start"))
 
     def _moved(self, change: Any) -> None:
@@ -426,6 +422,16 @@ class Slider(VBox):  # type: ignore[misc]
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
         shown = super()._repr_mimebundle_(**options)
         return {**shown, "text/plain": repr(self), "image/png": bytes(self._image.value)}
+
+
+def number_slider(name: str, value: int, least: int, most: int, moved: Callable[[Any], object]) -> IntSlider:
+    """Return a slider that tells its number when it is let go."""
+    slider = IntSlider(
+        value, least, most, description=name, continuous_update=False, style={"description_width": "initial"}
+    )
+    slider.layout.width = "min(100%, 32em)"
+    slider.observe(moved, "value")
+    return slider
 
 
 # ── what all pictures share ──────────────────────────────────────────────────────────────────────
@@ -609,6 +615,34 @@ def byte_counts(samples: Mapping[str, bytes]) -> Picture:
         )
     figure.axes[0].set_ylabel("share in %")
     return Picture(figure, "\n".join(lines))
+
+
+# ── a ping behind a photo ────────────────────────────────────────────────────────────────────────
+
+
+def ping_waits(longest: Mapping[int, float]) -> Picture:
+    """Draw the longest round trip of a ping over the size of the fragments that it has to pass.
+
+    Args:
+        longest: by the bytes of a fragment, the round trip in seconds.
+    """
+    sizes = sorted(longest)
+    names = {size: f"{size // 1024:,} KiB" if size < 2**20 else f"{size // 2**20} MiB" for size in sizes}
+    figure, axes = _figure(2.9)
+    axes.loglog(sizes, [longest[size] for size in sizes], "o-", color=BLUE, linewidth=2, markersize=7)
+    for size in sizes:
+        place = (0, 8) if size == sizes[0] else (-9, 6)
+        axes.annotate(
+            f"{longest[size]:.2g} s", (size, longest[size]), place, textcoords="offset points", ha="right"
+        )
+    axes.axhline(1, color=INK, linewidth=1, linestyle=":")
+    axes.set_xticks(sizes, [names[size] for size in sizes])
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.minorticks_off()
+    axes.margins(x=0.1, y=0.2)
+    axes.set_xlabel("largest fragment")
+    axes.set_ylabel("longest round trip in s")
+    return Picture(figure, "\n".join(f"{names[size]:>8}: {longest[size]:.2f} s" for size in sizes))
 
 
 # ── one message to many ──────────────────────────────────────────────────────────────────────────
