@@ -247,6 +247,15 @@ def in_words(error: Exception) -> str:
     return f"{type(error).__name__}: {error}{place}"
 
 
+def together(found: list[Verdict]) -> Verdict:
+    """Judge several findings as one: right where all are, else the first that is not."""
+    wrong = [each for each in found if not each]
+    if not wrong:
+        return right("\n".join(each.text for each in found))
+    state = almost if len(wrong) < len(found) else not_yet
+    return state(f"{len(found) - len(wrong)} of {len(found)} are right; {wrong[0].text}")
+
+
 def compare_bytes(got: object, want: bytes, good: str = "") -> Verdict:
     """Judge bytes, and name the first one that differs."""
     if not isinstance(got, bytes | bytearray):

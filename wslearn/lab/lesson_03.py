@@ -11,7 +11,16 @@ from typing import Any
 
 from wslearn.lab.answers import told, verdict
 from wslearn.lab.edits import flip
-from wslearn.lab.exercises import NOT_TRIED, Exercise, Verdict, almost, compare_values, not_yet, right
+from wslearn.lab.exercises import (
+    NOT_TRIED,
+    Exercise,
+    Verdict,
+    almost,
+    compare_values,
+    not_yet,
+    right,
+    together,
+)
 from wslearn.lab.predictions import Prediction
 from wslearn.lab.two_servers import ours, theirs
 
@@ -117,12 +126,7 @@ RULES = (("5.2",), ("5.1", "5.2", "5.3"), ("5.2",))
 def judge_repairs(answer: Any) -> Verdict:
     if not isinstance(answer, tuple | list) or [len(finding) for finding in answer] != [3] * len(FAULTY):
         return not_yet(f"three findings are needed, each (bit, rule, repaired bytes); this is {answer!r}")
-    found = [judge_repair(number, *finding) for number, finding in enumerate(answer)]
-    wrong = [each for each in found if not each]
-    if not wrong:
-        return right("\n".join(each.text for each in found))
-    state = almost if len(wrong) < len(found) else not_yet
-    return state(f"{len(found) - len(wrong)} of {len(found)} are right; {wrong[0].text}")
+    return together([judge_repair(number, *finding) for number, finding in enumerate(answer)])
 
 
 def judge_repair(number: int, bit: Any, rule: Any, repaired: Any) -> Verdict:

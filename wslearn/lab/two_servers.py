@@ -6,6 +6,8 @@ Both echo. Here bytes go out and come back; what they mean is the judges'.
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from websockets.asyncio.server import ServerConnection, serve
@@ -20,19 +22,34 @@ REQUEST = (
 )
 
 
+Ask = Callable[[bytes], Awaitable[bytes]]
+
+# A refused handshake is an error in the log of websockets; here it is an answer.
+QUIET = logging.Logger("two_servers", logging.CRITICAL)
+
+
 async def post(wire: bytes) -> bytes:
     """Shake hands, write these bytes, and return what comes back within a second."""
     reader, writer = await asyncio.open_connection("server", 80)
     writer.write(REQUEST)
     await reader.readuntil(b"\r\n\r\n")
+    return await _within_a_second(reader, writer, wire)
+
+
+async def knock(request: bytes) -> bytes:
+    """Write these bytes to a new connection, and return what comes back within a second."""
+    return await _within_a_second(*await asyncio.open_connection("server", 80), request)
+
+
+async def _within_a_second(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, wire: bytes) -> bytes:
     writer.write(wire)
     await asyncio.sleep(1)
     writer.close()
     return await reader.read()
 
 
-def ours(*wires: bytes, max_frame_size: int = 2**20) -> list[bytes]:
-    """Return what our server answers to each, on a connection of its own."""
+def echoing(max_frame_size: int = 2**20) -> Application:
+    """Return an application that sends back what comes to `/echo`."""
     app = Application()
     app.install(WebSockets, ping_period=None, max_frame_size=max_frame_size)
 
@@ -41,14 +58,20 @@ def ours(*wires: bytes, max_frame_size: int = 2**20) -> list[bytes]:
         async for frame in session.incoming:
             await session.send(frame)
 
+    return app
+
+
+def ours(*wires: bytes, max_frame_size: int = 2**20, ask: Ask = post) -> list[bytes]:
+    """Return what our server answers to each, on a connection of its own."""
+
     async def scene(net: SimulatedNetwork) -> list[bytes]:
-        async with app.start("server", 80):
-            return [await post(wire) for wire in wires]
+        async with echoing(max_frame_size).start("server", 80):
+            return [await ask(wire) for wire in wires]
 
     return simulate(scene)
 
 
-def theirs(*wires: bytes, max_size: int = 2**20) -> list[bytes]:
+def theirs(*wires: bytes, max_size: int = 2**20, ask: Ask = post) -> list[bytes]:
     """Return what the server of websockets answers to each."""
 
     async def echo(connection: ServerConnection) -> None:
@@ -57,7 +80,7 @@ def theirs(*wires: bytes, max_size: int = 2**20) -> list[bytes]:
                 await connection.send(message)
 
     async def scene(net: SimulatedNetwork) -> list[bytes]:
-        async with serve(echo, "server", 80, max_size=max_size, ping_interval=None):
-            return [await post(wire) for wire in wires]
+        async with serve(echo, "server", 80, max_size=max_size, ping_interval=None, logger=QUIET):
+            return [await ask(wire) for wire in wires]
 
     return simulate(scene)
