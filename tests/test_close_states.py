@@ -70,12 +70,9 @@ def test_close_and_its_echo_are_walked_by_both_ends():
 
 def test_both_ends_that_close_at_once_have_sent_before_they_receive():
     _, wire, _ = talk(server_closes=True)
-    assert path(CloseStates(wire))[2:] == [
-        ("client", "sent"),
-        ("server", "sent"),
-        ("server", "both"),
-        ("client", "both"),
-    ]
+    steps = path(CloseStates(wire))[2:]
+    assert sorted(steps[:2]) == [("client", "sent"), ("server", "sent")]
+    assert sorted(steps[2:]) == [("client", "both"), ("server", "both")]
 
 
 @pytest.mark.parametrize("which", [0, 2])

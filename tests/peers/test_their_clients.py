@@ -38,7 +38,7 @@ async def synchronous(url: str, tls) -> list[str]:
         stack = ExitStack()
 
         def enter():
-            return stack.enter_context(websockets.sync.client.connect(url, **options))
+            return stack.enter_context(websockets.sync.client.connect(url, open_timeout=LIMIT, **options))
 
         yield Threaded(await asyncio.to_thread(enter))
         await asyncio.to_thread(stack.close)
