@@ -283,3 +283,18 @@ def test_ping_waits_prints_the_round_trip_for_each_size_of_a_fragment():
     picture = plots.ping_waits({2**20: 8.39, 2**14: 0.524, 2**12: 0.53})
     assert picture.text.splitlines() == ["   4 KiB: 0.53 s", "  16 KiB: 0.52 s", "   1 MiB: 8.39 s"]
     assert len(picture._repr_png_()) <= MAX_PICTURE
+
+
+# what an object takes in each format
+
+
+def test_size_bars_tell_the_bytes_of_each_object_in_each_format():
+    picture = plots.size_bars(
+        {"one goal": {"JSON": 59, "CBOR": 41}, "22 places": {"JSON": 1611, "CBOR": 604}}
+    )
+    assert repr(picture).splitlines() == [
+        "           JSON  CBOR",
+        "one goal     59    41",
+        "22 places  1,611   604",
+    ]
+    assert len(picture._repr_png_()) < MAX_PICTURE

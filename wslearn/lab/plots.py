@@ -771,3 +771,33 @@ def guess_ladder(rounds: Sequence[Mapping[str, int]]) -> Picture:
     axes.set_ylabel("place in the secret")
     _legend(axes, [("· the longer frame", BLUE, ""), ("■ a shorter frame", VERMILLION, "")])
     return Picture(figure, "\n".join(lines))
+
+
+# ── what an object takes in each format ──────────────────────────────────────────────────────────
+
+
+def size_bars(sizes: Mapping[str, Mapping[str, int]]) -> Picture:
+    """Draw how many bytes objects take in several formats, the bars of each object side by side.
+
+    Args:
+        sizes: for each object, by name, its bytes by the name of the format, at most four.
+    """
+    figure = _paper(2.9)
+    formats = list(next(iter(sizes.values())))
+    width = max(map(len, sizes))
+    lines = [" " * width + "".join(f"  {name}" for name in formats)]
+    for place, (thing, by_format) in enumerate(sizes.items(), 1):
+        axes = _axes(figure, 1, len(sizes), place)
+        bars = axes.barh(
+            formats, list(by_format.values()), color=[BLUE, VERMILLION, GREEN, INK][: len(formats)]
+        )
+        axes.bar_label(bars, fmt="{:,.0f}", padding=3, color=INK, fontsize=9)
+        axes.set_xlim(0, 1.3 * max(by_format.values()))
+        axes.set_title(thing, color=INK, fontsize=11, weight="bold", loc="left")
+        axes.set_xlabel("bytes")
+        axes.invert_yaxis()
+        if place > 1:
+            axes.set_yticks([])
+        numbers = (f"  {size:>{len(name)},}" for name, size in by_format.items())
+        lines.append(f"{thing:<{width}}" + "".join(numbers))
+    return Picture(figure, "\n".join(lines))
