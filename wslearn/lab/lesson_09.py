@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, fields
 from functools import partial
 from html import escape
 from itertools import pairwise
+from textwrap import wrap
 from typing import Any
 
 from websockets.asyncio.client import connect as connect_websockets
@@ -90,6 +91,8 @@ CHAT = (
 
 # ── the view ─────────────────────────────────────────────────────────────────────────────────────
 
+ABREAST = 4
+"""Bytes in a line of a cell, so that four fields stand in 700 pixels."""
 # Okabe and Ito's, light ones: black letters stand on each with a contrast of 5 or more.
 FILLS = ("#56b4e9", "#f0e442", "#e69f00", "#cc79a7", "#b8b8b8")
 
@@ -136,10 +139,11 @@ def _with_end(parts: list[bytes]) -> list[bytes]:
 
 def _cell(part: bytes, fill: str) -> str:
     colours = f"color:#000;background:{fill};" if fill else ""
-    lines = "<br>".join(escape(part[at : at + 6].hex(" ")) for at in range(0, len(part), 6))
-    text = escape(_characters(part))
-    code = f'<code style="{colours}">{lines}</code>'
-    return f'<td style="text-align:left;vertical-align:top;{colours}">{code}<br>{text}</td>'
+    lines = [part[at : at + ABREAST].hex(" ") for at in range(0, len(part), ABREAST)]
+    # as wide as four bytes in hex
+    lines += [escape(text) for text in wrap(_characters(part), 3 * ABREAST - 1)]
+    shown = "<br>".join(lines) or ("no bytes" if fill else "")
+    return f'<td style="text-align:left;vertical-align:top;font-family:monospace;{colours}">{shown}</td>'
 
 
 def _characters(part: bytes) -> str:
