@@ -10,6 +10,8 @@ from wslearn.lab.exercises import (
     compare_values,
     exercise,
     exercises,
+    is_number,
+    name_first,
     not_yet,
     right,
 )
@@ -167,6 +169,20 @@ def test_values_are_compared_in_order_and_the_first_wrong_one_is_named(got, expe
 def test_one_value_is_compared_alone():
     assert compare_values(7, 7, "seven") == right("seven")
     assert compare_values(8, 7) == not_yet("8 is not it")
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [(1, True), (0.5, True), (True, False), ("1", False), (..., False)]
+)
+def test_truth_values_are_no_numbers(value, expected):
+    assert is_number(value) == expected
+
+
+@pytest.mark.parametrize(("many", "verdict"), [(2, almost), (3, not_yet)])
+def test_first_of_several_wrong_answers_says_why(many, verdict):
+    wrong = {"B": "too big", "C": "too small", "D": "too late"}
+    expected = verdict(f"{5 - many} of 5 fit; B: too big")
+    assert name_first(dict(list(wrong.items())[:many]), 5) == expected
 
 
 # hints, solution, task

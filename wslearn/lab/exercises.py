@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 import traceback
 import warnings
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -268,6 +268,23 @@ def compare_bytes(got: object, want: bytes, good: str = "") -> Verdict:
             return verdict(f"byte {n} is {ours:02x}: the judge expects another value there")
     fit = min(len(got), len(want))
     return almost(f"the first {fit} fit; these are {len(got)} in all, the judge expects {len(want)}")
+
+
+def is_number(value: object) -> bool:
+    """Tell whether a value is a number, which True and False are not meant to be."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def name_first(wrong: Mapping[str, str], many: int) -> Verdict:
+    """Judge several named answers of which some are wrong, and say why the first of them is.
+
+    Args:
+        wrong: the reasons by name, in order.
+        many: how many answers there are.
+    """
+    name, text = next(iter(wrong.items()))
+    verdict = almost if len(wrong) <= 2 else not_yet
+    return verdict(f"{many - len(wrong)} of {many} fit; {name}: {text}")
 
 
 def compare_values(got: Any, want: Any, good: str = "", names: tuple[str, ...] = ()) -> Verdict:

@@ -13,7 +13,16 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from wslearn import Application, Channels, Session, Trace, WebSockets, bounded, connect, simulate
-from wslearn.lab.exercises import NOT_TRIED, Exercise, Verdict, almost, compare_values, not_yet, right
+from wslearn.lab.exercises import (
+    NOT_TRIED,
+    Exercise,
+    Verdict,
+    almost,
+    compare_values,
+    is_number,
+    not_yet,
+    right,
+)
 from wslearn.lab.keepalive import HOUR, Stall, healthy_hour
 from wslearn.lab.predictions import Prediction
 from wslearn.network import Seconds
@@ -141,7 +150,7 @@ def noticed_after(options: dict[str, Any], moment: float) -> float | None:
 
 def judge_seconds(answer: Any) -> Verdict:
     """Cut the cable of a simulated phone 5 s after a pong, and compare."""
-    if not _is_number(answer):
+    if not is_number(answer):
         return not_yet(f"a number of seconds is needed, this is {answer!r}")
     # Without latency the session opens at 0 and the first pong is there at 12.
     over = watch(at(17, _cut), ping_period=12, timeout=6, until=60, latency=0).over
@@ -179,7 +188,7 @@ def judge_ways(answer: Any) -> Verdict:
         by_timeout = any(event.name == "ping timeout" for event in seen.trace.events)
         what = "nothing" if seen.over is None else "timeout" if by_timeout else "reset"
         happened.append((what, "never" if seen.over is None else round(seen.over - 10.1)))
-    given = [(what, round(when) if _is_number(when) else when) for what, when in map(_pair, answer)]
+    given = [(what, round(when) if is_number(when) else when) for what, when in map(_pair, answer)]
     good = "a reset is heard at once, silence is timed, and our own slow handler is nobody's death"
     return compare_values(given, happened, good, names=WAYS)
 
@@ -190,7 +199,7 @@ def _pair(each: Any) -> tuple[Any, ...]:
 
 def judge_traffic(answer: Any) -> Verdict:
     """Compare two numbers of bytes, to one percent."""
-    if not isinstance(answer, tuple | list) or len(answer) != 2 or not all(map(_is_number, answer)):
+    if not isinstance(answer, tuple | list) or len(answer) != 2 or not all(map(is_number, answer)):
         return not_yet(f"two numbers of bytes are needed, this is {answer!r}")
     beats = 2500 * HOUR // 30
     names = ("bytes of frames", "bytes with TCP/IP headers")
@@ -255,7 +264,7 @@ def judge_policy(answer: Any) -> Verdict:
         return not_yet(f'{{"ping_period": ..., "timeout": ...}} is needed, this is {answer!r}')
     if ... in answer.values():
         return NOT_TRIED
-    if not all(map(_is_number, answer.values())):
+    if not all(map(is_number, answer.values())):
         return not_yet("two numbers of seconds are needed")
     first_pong = LATENCY * 5 + answer["ping_period"]
     moments = [first_pong + 0.001 + answer["ping_period"] * step / 40 for step in range(40)]
@@ -283,10 +292,6 @@ def _closed(options: dict[str, Any]) -> int:
         if closed == ENOUGH:
             break
     return closed
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 PREDICTIONS = [

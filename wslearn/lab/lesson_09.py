@@ -43,6 +43,7 @@ from wslearn.lab.exercises import (
     Verdict,
     almost,
     compare_bytes,
+    name_first,
     not_yet,
     right,
 )
@@ -216,11 +217,10 @@ def judge_payloads(answer: Any) -> Verdict:
         return NOT_TRIED
     happened = {name: outcome(frame) for name, frame in PAYLOADS.items()}
     given = {name: tuple(pair) if isinstance(pair, list) else pair for name, pair in answer.items()}
-    wrong = [name for name in PAYLOADS if given[name] != happened[name]]
+    wrong = {name: RULES[name] for name in PAYLOADS if given[name] != happened[name]}
     if not wrong:
         return right("five leave the session alive; only broken UTF-8 is the protocol's own affair")
-    verdict = almost if len(wrong) <= 2 else not_yet
-    return verdict(f"{len(PAYLOADS) - len(wrong)} of {len(PAYLOADS)} fit; {wrong[0]}: {RULES[wrong[0]]}")
+    return name_first(wrong, len(PAYLOADS))
 
 
 def outcome(frame: Frame) -> tuple[str, bool]:

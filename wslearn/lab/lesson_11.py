@@ -37,7 +37,17 @@ from wslearn import (
 from wslearn.dissection import dissect
 from wslearn.handshake import accept_key
 from wslearn.lab.answers import in_hex
-from wslearn.lab.exercises import NOT_TRIED, Exercise, Verdict, almost, compare_values, not_yet, right
+from wslearn.lab.exercises import (
+    NOT_TRIED,
+    Exercise,
+    Verdict,
+    almost,
+    compare_values,
+    is_number,
+    name_first,
+    not_yet,
+    right,
+)
 from wslearn.lab.predictions import Prediction
 from wslearn.lab.two_servers import REQUEST
 from wslearn.simulation import SimulatedNetwork
@@ -135,7 +145,7 @@ def mebibytes(window_bits: int, memory_level: int, many: int = 1000) -> float:
 
 def judge_memory(answer: Any) -> Verdict:
     """Compare with zlib's formula, and compress the score messages with what was chosen."""
-    if not isinstance(answer, tuple | list) or len(answer) != 3 or not all(map(_is_number, answer)):
+    if not isinstance(answer, tuple | list) or len(answer) != 3 or not all(map(is_number, answer)):
         return not_yet(f"(MiB, window bits, memory level) is needed, this is {answer!r}")
     whole, window_bits, memory_level = answer
     if abs(whole - mebibytes(15, 8)) > 1:
@@ -196,9 +206,7 @@ def judge_offers(answer: Any) -> Verdict:
     if not wrong:
         agrees = sum(their_outcome(*ANSWERS[name]) == our_outcome(*ANSWERS[name]) for name in ANSWERS)
         return right(f"our endpoints say so too, and websockets in {agrees} of {len(ANSWERS)}")
-    name, text = next(iter(wrong.items()))
-    verdict = almost if len(wrong) <= 2 else not_yet
-    return verdict(f"{len(ANSWERS) - len(wrong)} of {len(ANSWERS)} fit; {name}: {text}")
+    return name_first(wrong, len(ANSWERS))
 
 
 def _misjudged(name: str, given: Any) -> str:
@@ -364,10 +372,6 @@ async def _witness(extension: Extension) -> str | bytes:
     async with echo_server([extension]).start("server", 80), join as peer:
         await peer.send("Goal!")
         return await peer.recv()
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 PREDICTIONS = [
