@@ -434,6 +434,76 @@ def number_slider(name: str, value: int, least: int, most: int, moved: Callable[
     return slider
 
 
+# ── a proxy and its two legs ─────────────────────────────────────────────────────────────────────
+
+PLACES = ("page", "proxy", "server")
+
+
+def two_legs(trace: Trace) -> Picture:
+    """Draw the frames of a page, a proxy and a server in three columns over time.
+
+    Args:
+        trace: of a simulated network; its session 1 goes from page to proxy, session 2 from proxy to server.
+    """
+    frames = [each for each in trace.frames if each.session <= 2]
+    figure, axes = _figure(0.5 + 0.3 * len(frames))
+    for place, name in enumerate(PLACES):
+        axes.axvline(place, color=INK, linewidth=1)
+        axes.text(place, 1.03, name, transform=axes.get_xaxis_transform(), ha="center", weight="bold")
+    for each in frames:
+        _draw_leg(axes, each)
+    first, last = frames[0].time, frames[-1].received or frames[-1].time
+    axes.set_ylim(last + 0.06 * (last - first), first - 0.06 * (last - first))
+    axes.set_xlim(-0.2, 2.2)
+    axes.set_xticks([])
+    axes.set_ylabel("time in s")
+    head = f"{'':13}{'page':<12}{'proxy':^48}{'server':>12}"
+    return Picture(figure, "\n".join([head, *map(_leg_line, range(len(frames)), frames)]))
+
+
+def _draw_leg(axes: Axes, each: TracedFrame) -> None:
+    """Draw one frame on its leg, with what it is on its arrow."""
+    begin, end = (each.session - 1, each.session)[:: 1 if each.sender == "client" else -1]
+    received = each.time if each.received is None else each.received
+    colour = VERMILLION if isinstance(each.frame, Close) else BLUE
+    axes.annotate("", (end, received), (begin, each.time), arrowprops={"arrowstyle": "-|>", "color": colour})
+    middle = (each.session - 0.5, (each.time + received) / 2)
+    box = {"facecolor": PAPER, "edgecolor": "none", "pad": 1}
+    axes.text(*middle, _in_short(each.frame), ha="center", va="center", fontsize=9, color=colour, bbox=box)
+
+
+def _leg_line(number: int, each: TracedFrame) -> str:
+    said = _in_short(each.frame)
+    arrow = f"{f' {said} ':─^32}▶" if each.sender == "client" else f"◀{f' {said} ':─^32}"
+    return f"{number:>3} {each.time:.3f} s  {'' if each.session == 1 else ' ' * 36}{arrow}"
+
+
+def _in_short(frame: Frame | None) -> str:
+    if isinstance(frame, Close):
+        reason = frame.read_reason()
+        return f"Close {reason.code}" if reason else "Close without a code"
+    return repr(frame)
+
+
+def legs(trips: Mapping[str, float]) -> Picture:
+    """Draw the round trips of both legs, and of the whole way.
+
+    Args:
+        trips: by name, in seconds.
+    """
+    figure, axes = _figure(0.8 + 0.4 * len(trips))
+    names, times = list(trips), [1000 * seconds for seconds in trips.values()]
+    axes.barh(names, times, color=BLUE, height=0.5)
+    for name, time in zip(names, times, strict=True):
+        axes.annotate(f"{time:.1f} ms", (time, name), (4, 0), textcoords="offset points", va="center")
+    axes.invert_yaxis()
+    axes.margins(x=0.15)
+    axes.set_xlabel("round trip in ms")
+    return Picture(
+        figure, "\n".join(f"{name}: {time:.1f} ms" for name, time in zip(names, times, strict=True))
+    )
+
+
 # ── what all pictures share ──────────────────────────────────────────────────────────────────────
 
 
