@@ -298,3 +298,21 @@ def test_size_bars_tell_the_bytes_of_each_object_in_each_format():
         "22 places  1,611   604",
     ]
     assert len(picture._repr_png_()) < MAX_PICTURE
+
+
+# a server under attack
+
+
+def test_under_attack_prints_what_is_held_with_and_without_a_limit():
+    panels = {
+        "connections held": {"no limit": [(0, 0), (1, 600)], "with a limit": [(0, 1), (1, 100)]},
+        "MiB held": {"no limit": [(0, 0.5), (1, 18.75)], "with a limit": [(0, 0), (1, 0)]},
+    }
+    picture = plots.under_attack(panels)
+    assert picture.text.splitlines() == [
+        "connections held, no limit: 600 at most",
+        "connections held, with a limit: 100 at most",
+        "MiB held, no limit: 18.75 at most",
+        "MiB held, with a limit: 0 at most",
+    ]
+    assert len(picture._repr_png_()) <= MAX_PICTURE

@@ -715,6 +715,29 @@ def ping_waits(longest: Mapping[int, float]) -> Picture:
     return Picture(figure, "\n".join(f"{names[size]:>8}: {longest[size]:.2f} s" for size in sizes))
 
 
+# ── a server under attack ────────────────────────────────────────────────────────────────────────
+
+
+def under_attack(panels: Mapping[str, Mapping[str, Sequence[tuple[float, float]]]]) -> Picture:
+    """Draw what attacks hold of a server over time, a panel for each, with and without a limit.
+
+    Args:
+        panels: by what is held, two lines by name, of seconds and amounts.
+    """
+    figure, lines = _paper(1.8 * len(panels)), []
+    for place, (held, named) in enumerate(panels.items(), 1):
+        axes = _axes(figure, len(panels), 1, place)
+        styles = ((VERMILLION, "--"), (BLUE, "-"))
+        for (name, seen), (colour, style) in zip(named.items(), styles, strict=True):
+            axes.plot(*zip(*seen, strict=True), color=colour, linestyle=style, linewidth=2)
+            lines.append(f"{held}, {name}: {max(amount for _, amount in seen):,.4g} at most")
+        axes.set_title(held, color=INK, fontsize=10, weight="bold", loc="left")
+        axes.set_xlim(left=0)
+        _legend(axes, [(name, *style) for name, style in zip(named, styles, strict=True)])
+    axes.set_xlabel("time in s")
+    return Picture(figure, "\n".join(lines))
+
+
 # ── one message to many ──────────────────────────────────────────────────────────────────────────
 
 STYLES = ((BLUE, "-"), (VERMILLION, "--"), (GREEN, "-."))
