@@ -7,7 +7,7 @@ import logging
 import socket
 import ssl
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 import websockets.asyncio.client
@@ -29,6 +29,7 @@ from wslearn import (
     connect,
     connect_raw,
 )
+from wslearn.lab import BrowserClient
 
 MIB = 2**20
 MESSAGES = ["", "Hello", "ü" * 100, b"", bytes(range(256)), "a" * 65536, bytes(70_000)]
@@ -350,3 +351,48 @@ def test_loop_that_ends_with_open_sessions_logs_nothing(caplog):
     asyncio.run(main())
     gc.collect()
     assert caplog.messages == []
+
+
+# ── the server that a page meets ─────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("act", "code", "heard"),
+    [
+        (bytes.fromhex("88 02 0f a1"), 4001, ["Close 4001"]),
+        (bytes.fromhex("88 00"), 1005, ["Close without a code"]),
+        (bytes.fromhex("81 85 37 fa 21 3d 7f 9f 4d 51 58"), 1006, ["Close 1002: incorrect masking"]),
+        (b"", 1006, []),
+    ],
+    ids=["code", "no code", "masked", "cut"],
+)
+def test_browser_client_says_its_act_and_notes_what_comes_back(act, code, heard):
+    async def main():
+        view = await BrowserClient({"act": act}).start()
+        address = f"ws://127.0.0.1:{view.port}/?act=act&try=1"
+        async with websockets.asyncio.client.connect(address, proxy=None) as page:
+            await page.wait_closed()
+        told = {"way": "directly", "name": "act", "try": "1", "code": page.close_code, "clean": True}
+        view._page_said(view, told, [])
+        view.close()
+        return view.told["directly"]["act"]
+
+    told = asyncio.run(main())
+    assert told.code == code
+    assert [line.partition(" after")[0] for line in told.heard] == heard
+
+
+@pytest.mark.parametrize("wire", [b"", b"GET / HTTP/1.1\r\n\r\n", b"\x81\x00" * 9, b"G" * 100_000])
+def test_browser_client_shows_the_door_to_who_is_no_page(wire, caplog):
+    async def main():
+        view = await BrowserClient({"act": b""}).start()
+        reader, writer = await asyncio.open_connection("127.0.0.1", view.port)
+        writer.write(wire)
+        writer.write_eof()
+        with suppress(ConnectionError):
+            assert await reader.read() == b""
+        writer.close()
+        view.close()
+
+    asyncio.run(main())
+    assert caplog.records == []
