@@ -278,30 +278,46 @@ def test_awaited_session_is_the_callers_to_close():
     assert simulate(scene) == 2
 
 
-def restless() -> Application:
-    """Return an application that hangs up at each session after one message."""
+def restless(code: int = 1000) -> Application:
+    """Return an application that closes each session after one message."""
     app = Application()
     app.install(WebSockets)
 
     @app.websocket("/")
     async def once(session):
-        await session.send(f"{asyncio.get_running_loop().time():.0f}")
+        await session.send(f"{asyncio.get_running_loop().time()}")
+        await session.close(CloseReason(code))
 
     return app
 
 
-def test_iterating_comes_back_after_each_end_at_once():
-    async def scene(net):
-        server = await restless().start("server", 80)
-        seen = []
-        async for session in connect(server.url()):
-            seen.append((await session.incoming.receive()).read_text())
-            await session.close_reason
-            if len(seen) == 3:
-                break
-        return seen
+async def comings(server) -> list[float]:
+    """Return when a client that comes back was greeted, three times."""
+    seen = []
+    async for session in connect(server.url()):
+        seen.append(float((await session.incoming.receive()).read_text()))
+        await session.close_reason
+        if len(seen) == 3:
+            break
+    return seen
 
-    assert simulate(scene) == ["0", "0", "0"]
+
+def test_iterating_comes_back_at_once_after_a_normal_end():
+    async def scene(net):
+        return await comings(await restless().start("server", 80))
+
+    assert simulate(scene) == [0, 0, 0]
+
+
+@pytest.mark.parametrize("code", [1001, 1011, 1012, 4000])
+def test_iterating_waits_for_a_random_time_after_any_other_end(code):
+    async def scene(net):
+        return await comings(await restless(code).start("server", 80))
+
+    _, second, third = simulate(scene)
+    assert 0.5 <= second <= 1
+    assert 0.5 <= third - second <= 1
+    assert second != third - second
 
 
 def test_iterating_waits_longer_and_longer_with_a_random_part_while_tcp_is_refused():

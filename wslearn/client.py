@@ -18,6 +18,7 @@ from urllib.parse import quote, unquote, urlsplit
 from websockets.datastructures import Headers
 
 from wslearn.errors import HandshakeError
+from wslearn.frames import CloseCode
 from wslearn.handshake import (
     END,
     MAX_HEAD,
@@ -118,6 +119,11 @@ class Connecting(Generic[S]):
                 yield session
             finally:
                 await _leave(session, None)
+            reason = await session.close_reason
+            # 7.2.3: "The first reconnect attempt SHOULD be delayed by a random amount of time."
+            if reason.code != CloseCode.NORMAL_CLOSURE:
+                await self._pause(0)
+                attempt = 1
 
     async def _pause(self, attempt: int) -> None:
         longest = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(attempt, 10))
@@ -185,8 +191,8 @@ class connect(Connecting[Session]):  # noqa: N801 - a verb, as in all of asyncio
     """Connect to a ws or wss URL.
 
     `session = await connect(url)`; `async with connect(url) as session:` closes with 1000, or with
-    1011 if the block raises; `async for session in connect(url):` comes back after each end, with
-    growing pauses after refused TCP, time-outs and 5xx.
+    1011 if the block raises; `async for session in connect(url):` comes back after each end: at once
+    after 1000, else after a random pause, and with growing ones after refused TCP, time-outs and 5xx.
 
     Args:
         protocols: subprotocols to offer, the preferred one first.
