@@ -137,12 +137,16 @@ class Incoming(Generic[T]):
         return self
 
     async def __anext__(self) -> T:
-        held = self.put_down(task := asyncio.current_task())
+        task = asyncio.current_task()
+        if self._items and self.holders == [task]:
+            # who puts one down takes the next: nothing but the item changes
+            return self._take(None)
+        held = self.put_down(task)
         while not self._items:
             if self._end is not None:
                 self._come_to_the_end(held)
                 self._raise_the_end()
-            turn = asyncio.get_running_loop().create_future()
+            turn: asyncio.Future[None] = asyncio.Future()
             self._waiting.append(turn)
             try:
                 await turn

@@ -87,18 +87,16 @@ def wrap(first: int, payload: bytes, masking_key: bytes | None = None) -> bytes:
     Args:
         first: the first byte as it stands: FIN, reserved bits, opcode.
     """
-    if masking_key is None:
-        return _unmasked(first, payload)
-    return _lengths(first, MASK, len(payload)) + masking_key + apply_mask(payload, masking_key)
-
-
-def _unmasked(first: int, payload: bytes) -> bytes:
-    """Wrap without a key; a payload that goes to many, one after the other, is wrapped once."""
     global _newest
-    if payload is _newest[1] and first == _newest[0]:
-        return _newest[2]
-    wire = _lengths(first, 0, len(payload)) + payload
-    if len(payload) <= REMEMBERED:
+    if masking_key is not None:
+        return _lengths(first, MASK, len(payload)) + masking_key + apply_mask(payload, masking_key)
+    # a payload that goes to many, one after the other, is wrapped once
+    newest_first, newest, wire = _newest
+    if payload is newest and first == newest_first:
+        return wire
+    length = len(payload)
+    wire = (_short(first, length) if length < 126 else _lengths(first, 0, length)) + payload
+    if length <= REMEMBERED:
         _newest = first, payload, wire
     return wire
 
@@ -111,18 +109,6 @@ def _lengths(first: int, bit: int, length: int) -> bytes:
     return _huge(first, bit | 127, length)
 
 
-def first_byte(frame: Frame, opcode: int) -> int:
-    """Return FIN, the reserved bits and the opcode as the first byte of a frame."""
-    first = opcode | FIN if frame.fin else opcode
-    if frame.rsv1:
-        first |= RSV1
-    if frame.rsv2:
-        first |= RSV2
-    if frame.rsv3:
-        first |= RSV3
-    return first
-
-
 def encode(frame: Frame, masking_key: bytes | None = None, *, opcode: int | None = None) -> bytes:
     """Return the bytes of a frame on the wire.
 
@@ -130,18 +116,15 @@ def encode(frame: Frame, masking_key: bytes | None = None, *, opcode: int | None
         masking_key: four bytes, or None for an unmasked frame.
         opcode: the opcode to write in place of the frame's own.
     """
-    return wrap(first_byte(frame, frame.opcode if opcode is None else opcode), frame.data, masking_key)
+    first = frame.first if opcode is None else frame.first & ~OPCODE | opcode
+    return wrap(first, frame.data, masking_key)
 
 
 def decode(first: int, payload: bytes, kind: type[Frame]) -> Frame:
     """Return the frame of a first byte, an unmasked payload and the class of its message, unchecked."""
     frame = object.__new__(kind)
     frame.data = payload
-    frame.fin = first & FIN != 0
-    frame.rsv1 = first & RSV1 != 0
-    frame.rsv2 = first & RSV2 != 0
-    frame.rsv3 = first & RSV3 != 0
-    frame.opcode = first & OPCODE
+    frame.first = first
     return frame
 
 
@@ -231,7 +214,8 @@ class FrameReader:
     """Reads the frames of one direction from whatever pieces TCP delivers.
 
     `feed` takes bytes by reference, `next` returns one frame at a time, so that the caller may stop
-    between two. A frame that is still arriving is unmasked and checked piece by piece.
+    between two, and `empty` tells that all bytes are used. A frame that is still arriving is unmasked and
+    checked piece by piece.
 
     Args:
         masked: whether the peer has to mask: True on the server, False on the client.
@@ -252,6 +236,7 @@ class FrameReader:
         "_text",
         "_total",
         "_whole",
+        "empty",
         "max_frame_size",
         "rsv",
     )
@@ -270,6 +255,7 @@ class FrameReader:
         self._whole = whole_messages
         self._buffer = b""
         self._at = 0
+        self.empty = True
         self._open: type[Frame] | None = None
         self._total = 0
         self._text: Utf8 | None = None
@@ -284,6 +270,7 @@ class FrameReader:
             data = self._buffer[self._at :] + data
         self._buffer = data
         self._at = 0
+        self.empty = False
 
     def next(self) -> Frame | None:
         """Return the next frame, unmasked, or None while bytes are missing.
@@ -316,17 +303,22 @@ class FrameReader:
             return None
         if len(buffer) < start + length:
             return self._begin(first, length, start)
-        self._at = start + length
-        payload = buffer[start : self._at]
+        self._at = end = start + length
+        payload = buffer[start:end]
         if self._mask:
             payload = apply_mask(payload, buffer[start - 4 : start])
+        if end == len(buffer):
+            self._forget_what_is_read()
         if kind is Binary or (kind is Text and payload.isascii()):
-            return decode(first, payload, kind)
+            # `decode` in place: nearly every message comes this way
+            frame = object.__new__(kind)
+            frame.data, frame.first = payload, first
+            return frame
         return self._whole_frame(first, payload)
 
     def _forget_what_is_read(self) -> None:
         if self._at == len(self._buffer):
-            self._buffer, self._at = b"", 0
+            self._buffer, self._at, self.empty = b"", 0, True
 
     def _check_start(self, first: int, second: int) -> None:
         """Judge the first two bytes."""

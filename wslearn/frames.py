@@ -101,6 +101,19 @@ class CloseReason:
         return f"CloseReason({self.code}{message}{by})"
 
 
+class Bit:
+    """One bit of a frame's first byte, read and set as a flag."""
+
+    def __init__(self, value: int) -> None:
+        self._value = value
+
+    def __get__(self, frame: Frame | None, owner: type[Frame]) -> bool:
+        return frame is not None and frame.first & self._value != 0
+
+    def __set__(self, frame: Frame, is_set: bool) -> None:
+        frame.first = frame.first | self._value if is_set else frame.first & ~self._value
+
+
 class Frame:
     """One frame: its payload, FIN and the three reserved bits. Use its subclasses.
 
@@ -108,9 +121,15 @@ class Frame:
     Frames are compared by class, payload and bits.
     """
 
-    __slots__ = ("data", "fin", "opcode", "rsv1", "rsv2", "rsv3")
+    # A frame is kept as it travels, bits and opcode in one byte: it is made from it and becomes it for
+    # each message, while few ask for a bit.
+    __slots__ = ("data", "first")
 
     kind: ClassVar[Opcode]
+    fin = Bit(0x80)
+    rsv1 = Bit(0x40)
+    rsv2 = Bit(0x20)
+    rsv3 = Bit(0x10)
 
     def __init__(
         self,
@@ -125,11 +144,16 @@ class Frame:
         if not isinstance(data, bytes):
             data = _as_bytes(type(self).__name__, data)
         self.data = data
-        self.fin = fin
-        self.rsv1 = rsv1
-        self.rsv2 = rsv2
-        self.rsv3 = rsv3
-        self.opcode: int = self.kind
+        self.first: int = int(self.kind)
+        self.fin, self.rsv1, self.rsv2, self.rsv3 = fin, rsv1, rsv2, rsv3
+
+    @property
+    def opcode(self) -> int:
+        return self.first & 0x0F
+
+    @opcode.setter
+    def opcode(self, opcode: int) -> None:
+        self.first = self.first & 0xF0 | opcode
 
     def read_bytes(self) -> bytes:
         """Return the payload of this frame."""
@@ -145,8 +169,8 @@ class Frame:
         bits = "".join(f", {bit}=True" for bit in ("rsv1", "rsv2", "rsv3") if getattr(self, bit))
         return f"{type(self).__name__}({self._shown()}{'' if self.fin else ', fin=False'}{bits})"
 
-    def _value(self) -> tuple[bytes, bool, bool, bool, bool]:
-        return (self.data, self.fin, self.rsv1, self.rsv2, self.rsv3)
+    def _value(self) -> tuple[bytes, int]:
+        return (self.data, self.first & 0xF0)
 
     def _shown(self) -> str:
         return _short(self.data)

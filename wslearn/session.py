@@ -29,13 +29,13 @@ from wslearn.channels import CLOSE, Incoming, Outgoing
 from wslearn.codec import (
     CONTINUATION,
     FIN,
+    OPCODE,
     RSV,
     FrameReader,
     Pieces,
     Utf8,
     check_close,
     encode,
-    first_byte,
     wrap,
 )
 from wslearn.converters import Converter
@@ -75,6 +75,8 @@ Message = str | bytes | Frame
 
 NORMAL = CloseReason(CloseCode.NORMAL_CLOSURE)
 GOING_AWAY = CloseReason(CloseCode.GOING_AWAY, "Server is going down")
+WHOLE = frozenset((FIN | Text.kind, FIN | Binary.kind))
+"""First bytes of messages in one frame, which no extension has changed."""
 DECIDED = {
     CloseCode.PROTOCOL_ERROR,
     CloseCode.INVALID_DATA,
@@ -220,6 +222,7 @@ class RawSession(asyncio.BufferedProtocol):
     max_frame_size = Live()
     close_timeout = Live()
     whole_messages = False
+    _direct = WHOLE
 
     def __init__(
         self,
@@ -241,6 +244,7 @@ class RawSession(asyncio.BufferedProtocol):
             # in their place, so that who has none pays nothing
             self._encode = self._encode_extended  # type: ignore[method-assign]
             self._deliver = self._deliver_extended  # type: ignore[method-assign]
+            self._direct = frozenset()
         self.incoming: Incoming[Frame] = Incoming(options.channels.incoming.capacity)
         self.outgoing: Outgoing[Message] = Outgoing(
             options.channels.outgoing.capacity, self.send, self._try_send, self._encode
@@ -386,7 +390,9 @@ class RawSession(asyncio.BufferedProtocol):
         """Return the bytes of a data frame, as a continuation where a message is unfinished."""
         kind: type[Frame]
         if isinstance(message, Frame):
-            kind, first, payload = type(message), first_byte(message, message.kind), message.data
+            kind, first, payload = type(message), message.first, message.data
+            if not first & OPCODE:
+                first |= kind.kind
         elif isinstance(message, str):
             kind, first, payload = Text, FIN | Text.kind, message.encode()
         elif isinstance(message, bytes | bytearray | memoryview):
@@ -503,19 +509,23 @@ class RawSession(asyncio.BufferedProtocol):
 
     def _parse(self) -> None:
         """Take frames from the reader until it, or the room in `incoming`, is used up."""
-        incoming, read = self.incoming, self._reader.next
+        incoming, reader = self.incoming, self._reader
         while not self._deaf:
             if incoming.full and self._must_stop():
                 self._stop_reading()
                 return
+            if reader.empty:
+                return
             try:
-                frame = read()
+                frame = reader.next()
             except (ProtocolViolation, FrameTooBig) as error:
                 self._fail(error)
                 return
             if frame is None:
                 return
-            self._received(frame)
+            # nearly every message goes straight to the handler, without the calls that tell others apart
+            if frame.first not in self._direct or not incoming.put(frame):
+                self._received(frame)
 
     def _must_stop(self) -> bool:
         return not self._discards and self._options.channels.incoming.on_overflow is not CLOSE
