@@ -222,7 +222,29 @@ class RawSession(asyncio.BufferedProtocol):
     max_frame_size = Live()
     close_timeout = Live()
     whole_messages = False
+
+    # What is the same in nearly all sessions nearly always stands here. Python keeps up to 30 attributes of
+    # an object without a dictionary of its own, and finds them faster.
     _direct = WHOLE
+    _on_lost: Callable[[RawSession], None] | None = None
+    _deadline: asyncio.TimerHandle | None = None
+    _unfinished: type[Frame] | None = None
+    _reason: CloseReason | None = None
+    _farewell: Close | None = None
+    _weight = Weight.COURSE
+    _held = False  # our Close waits until the handler has come to the end
+    _mute = False  # nothing more may be sent
+    _deaf = False  # nothing more is parsed
+    _paused = False  # the transport takes no more
+    _stopped = False  # we read no more, as `incoming` is full
+    _heard = False  # something has arrived since somebody looked
+    _fin_due = False  # TCP ends behind what waits
+    _close_sent = False
+    _close_received = False
+    _handler_ended = False
+    _eof = False  # the peer's FIN was read
+    _over = False  # nothing passes any more
+    _gone = False  # the transport said so
 
     def __init__(
         self,
@@ -269,25 +291,6 @@ class RawSession(asyncio.BufferedProtocol):
         self._controls: list[tuple[bytes, asyncio.Future[None] | None]] = []
         self._tasks: list[asyncio.Task[Any]] = []
         self._told: list[Exception] = []
-        self._on_lost: Callable[[RawSession], None] | None = None
-        self._deadline: asyncio.TimerHandle | None = None
-        self._unfinished: type[Frame] | None = None
-        self._reason: CloseReason | None = None
-        self._farewell: Close | None = None
-        self._weight = Weight.COURSE
-        self._held = False  # our Close waits until the handler has come to the end
-        self._mute = False  # nothing more may be sent
-        self._deaf = False  # nothing more is parsed
-        self._paused = False  # the transport takes no more
-        self._stopped = False  # we read no more, as `incoming` is full
-        self._heard = False  # something has arrived since somebody looked
-        self._fin_due = False  # TCP ends behind what waits
-        self._close_sent = False
-        self._close_received = False
-        self._handler_ended = False
-        self._eof = False  # the peer's FIN was read
-        self._over = False  # nothing passes any more
-        self._gone = False  # the transport said so
 
     # ── what an application calls ────────────────────────────────────────────────────────────────
 
@@ -401,7 +404,9 @@ class RawSession(asyncio.BufferedProtocol):
             raise _no_message(message)
         if self._unfinished is not None:
             first = self._continue(kind, first)
-        self._unfinished = None if first & FIN else kind
+            self._unfinished = None
+        if not first & FIN:
+            self._unfinished = kind
         return wrap(first, payload, self._chance(4) if self._masks else None)
 
     def _encode_extended(self, message: Message) -> bytes:
@@ -942,12 +947,12 @@ class Session(RawSession):
     ping_period = Live()
     timeout = Live()
     whole_messages = True
+    latency: float | None = None
+    _opening: Frame | None = None
+    _pieces: Pieces | None = None
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self.latency: float | None = None
-        self._opening: Frame | None = None
-        self._pieces: Pieces | None = None
         self._heartbeat = Heartbeat(self)
         self._heartbeat.restart()
 
