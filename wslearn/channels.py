@@ -166,6 +166,11 @@ class Incoming(Generic[T]):
         return f"<incoming: {len(self)} of {_shown(self.capacity)}{state}>"
 
     @property
+    def ended(self) -> bool:
+        """Whether the last item is set."""
+        return self._end is not None
+
+    @property
     def idle(self) -> bool:
         """Whether no item waits and none is in anybody's hands."""
         if self._items:

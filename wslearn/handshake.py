@@ -22,6 +22,9 @@ MAX_HEAD = 64 * 1024
 MAX_HEADERS = 128
 END = b"\r\n\r\n"
 
+UPGRADE = (
+    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
+)
 TOKEN = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
 VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 NAME = re.compile(rf"({TOKEN.pattern}):")
@@ -244,21 +247,23 @@ def _read_key(keys: list[str]) -> str:
     return keys[0]
 
 
-def upgrade_response(key: str, protocol: str | None = None, extensions: str = "") -> Response:
-    """Return the answer that opens the session (RFC 6455, section 4.2.2).
+def upgrade_head(key: str, protocol: str | None = None, extensions: str = "") -> bytes:
+    """Return the answer that opens the session (RFC 6455, section 4.2.2), as it travels.
 
     Args:
         extensions: those in use, as they stand in the header.
     """
-    headers = Headers()
-    headers["Upgrade"] = "websocket"
-    headers["Connection"] = "Upgrade"
-    headers["Sec-WebSocket-Accept"] = accept_key(key)
+    head = UPGRADE + accept_key(key)
     if protocol is not None:
-        headers["Sec-WebSocket-Protocol"] = protocol
+        head += f"\r\nSec-WebSocket-Protocol: {protocol}"
     if extensions:
-        headers["Sec-WebSocket-Extensions"] = extensions
-    return Response(101, headers)
+        head += f"\r\nSec-WebSocket-Extensions: {extensions}"
+    return head.encode("latin-1") + END
+
+
+def upgrade_response(key: str, protocol: str | None = None, extensions: str = "") -> Response:
+    """Return the answer that opens the session, as a client reads it."""
+    return read_response(upgrade_head(key, protocol, extensions))
 
 
 def plain_response(status: int, body: str | bytes, headers: dict[str, str] | None = None) -> Response:

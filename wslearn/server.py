@@ -30,7 +30,7 @@ from wslearn.handshake import (
     plain_response,
     read_request,
     tokens,
-    upgrade_response,
+    upgrade_head,
 )
 from wslearn.options import WebSockets
 from wslearn.session import Call, Handler, RawSession, Session, end_writing, is_cancelled, run_in
@@ -74,6 +74,10 @@ class Route:
             other.handler.__qualname__,
             other.handler.__module__,
         )
+
+
+Match = tuple[Route, dict[str, str]]
+"""A route and the parameters of a path."""
 
 
 class Application:
@@ -374,8 +378,10 @@ class Opening(asyncio.Protocol):
             return
         self._listening.openings.add(self)
         seconds = self._listening.options.open_timeout
-        slow = Refused(408, f"no request within open_timeout={seconds:g} s")
-        self._timer = self._loop.call_at(self._began + seconds, self._refuse, slow)
+        self._timer = self._loop.call_at(self._began + seconds, self._too_slow, seconds)
+
+    def _too_slow(self, seconds: float) -> None:
+        self._refuse(Refused(408, f"no request within open_timeout={seconds:g} s"))
 
     def data_received(self, data: bytes) -> None:
         if self._answered:
@@ -416,17 +422,15 @@ class Opening(asyncio.Protocol):
             Refused: nobody does.
         """
         path = request.path
-        found = [
-            (route, parameters)
-            for route in self._listening.routes
-            if (parameters := route.match(path)) is not None
-        ]
-        if not found:
+        sockets: list[Match] = []
+        plain: list[Match] = []
+        for route in self._listening.routes:
+            if (parameters := route.match(path)) is not None:
+                (plain if route.kind is None else sockets).append((route, parameters))
+        if not (sockets or plain):
             raise Refused(404, f"no route {request.escaped_path}")
         if request.method != "GET":
             raise Refused(405, f"method {request.method}: GET is needed", Allow="GET")
-        sockets = [(route, parameters) for route, parameters in found if route.kind is not None]
-        plain = [(route, parameters) for route, parameters in found if route.kind is None]
         if plain and not (sockets and asks_upgrade(request)):
             route, parameters = plain[0]
             self._stop_timer()
@@ -435,7 +439,7 @@ class Opening(asyncio.Protocol):
             return
         self._upgrade(request, sockets, rest)
 
-    def _upgrade(self, request: Request, sockets: list[tuple[Route, dict[str, str]]], rest: bytes) -> None:
+    def _upgrade(self, request: Request, sockets: list[Match], rest: bytes) -> None:
         key = check_upgrade(request)
         self._check_origin(request)
         route, parameters = self._choose(request, sockets)
@@ -455,7 +459,8 @@ class Opening(asyncio.Protocol):
         except Exception as error:
             log.exception("an extension failed in the handshake of %s", request.path)
             raise Refused(500, type(error).__name__) from None
-        self._write(upgrade_response(key, route.protocol, extensions.header))
+        head = upgrade_head(key, route.protocol, extensions.header)
+        self._write(head, len(head))
         self._done()
         session = kind(
             self._transport,
@@ -476,9 +481,7 @@ class Opening(asyncio.Protocol):
             raise Refused(403, f"Origin is {origin}: {', '.join(allowed) or 'none'} allowed")
 
     @staticmethod
-    def _choose(
-        request: Request, sockets: list[tuple[Route, dict[str, str]]]
-    ) -> tuple[Route, dict[str, str]]:
+    def _choose(request: Request, sockets: list[Match]) -> Match:
         offered = tokens(request.headers, "Sec-WebSocket-Protocol")
         for route, parameters in sockets:
             if route.protocol is None or route.protocol in offered:
@@ -513,7 +516,8 @@ class Opening(asyncio.Protocol):
         """Answer and end the connection so that no reset swallows the answer."""
         if self._transport.is_closing():
             return
-        self._write(response)
+        wire = response.encode()
+        self._write(wire, len(wire) - len(response.body))
         self._stop_timer()
         self._timer = self._loop.call_later(self._listening.options.close_timeout, self.cut)
         if self._transport.can_write_eof():
@@ -521,10 +525,9 @@ class Opening(asyncio.Protocol):
         else:
             self._transport.close()
 
-    def _write(self, response: Response) -> None:
-        wire = response.encode()
-        head = [(self._loop.time(), wire)]
-        self._listening.trace.record_head(self._number, "server", head, len(wire) - len(response.body))
+    def _write(self, wire: bytes, size: int) -> None:
+        """Write an answer whose head has `size` bytes."""
+        self._listening.trace.record_head(self._number, "server", [(self._loop.time(), wire)], size)
         self._transport.write(wire)
 
     def _give_up_head(self) -> None:

@@ -489,6 +489,8 @@ class RawSession(asyncio.BufferedProtocol):
 
     def _drop_outgoing(self) -> None:
         """Forget what waits to be sent; who waits with it gets the end."""
+        if not (len(self.outgoing) or self._controls):
+            return
         error = self._refusal()
         self.outgoing.drop(error)
         controls, self._controls = self._controls, []
@@ -788,7 +790,8 @@ class RawSession(asyncio.BufferedProtocol):
             return
         self._over = self._mute = self._deaf = True
         self._complete("network")
-        self.incoming.end(self._refusal())
+        if not self.incoming.ended:
+            self.incoming.end(self._refusal())
         self._drop_outgoing()
         self._closing()
         self._begin_deadline()

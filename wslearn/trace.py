@@ -348,7 +348,7 @@ class Trace:
             return
         time, session, sender, _, segment = entries[-1]
         self.begin(entries[0][0])
-        number, data = self._next, b"".join(entry[3] for entry in entries)
+        number, data = self._next, b"".join([entry[3] for entry in entries])
         message = 0
         if sender == "server" and not data.startswith(b"HTTP/1.1 101"):
             self._ended.add(session)
@@ -363,8 +363,8 @@ class Trace:
                 self._deflated[session] = header_of(read_response(head).headers)
             self._keep((entries[0][0], session, sender, b"", _Start(size, message=message)))
             starred = BytesIO(head + data[size:])
-            for entry in entries:
-                self._keep((*entry[:3], starred.read(len(entry[3])), entry[4]))
+            for time, _, _, chunk, segment in entries:
+                self._keep((time, session, sender, starred.read(len(chunk)), segment))
         self._keep_head(_Head(number, (time, session, sender, head, segment), size))
 
     def _keep_head(self, head: _Head) -> None:
@@ -851,7 +851,7 @@ def redact(head: bytes) -> bytes:
     They are the values of Cookie, Set-Cookie, Authorization and Proxy-Authorization, whose folds stay, and
     the values of query parameters.
     """
-    if found := QUERY.match(head):
+    if b"?" in head and (found := QUERY.match(head)):
         head = _starred(found, rb"(?<==)[^&]+") + head[found.end() :]
     return SECRET_HEADERS.sub(lambda found: _starred(found, rb"[^ \t\r\n](?:.*[^ \t\r\n])?"), head)
 
