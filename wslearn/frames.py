@@ -84,7 +84,8 @@ class CloseReason:
             raise ValueError(
                 f"close message too long: {size} bytes, at most {MAX_REASON} (RFC 6455, section 5.5)"
             )
-        object.__setattr__(self, "code", int(self.code))
+        if type(self.code) is not int:
+            object.__setattr__(self, "code", int(self.code))
 
     @property
     def known(self) -> CloseCode | None:

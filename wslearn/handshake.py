@@ -86,7 +86,8 @@ class Request:
     @property
     def query(self) -> dict[str, list[str]]:
         """The query parameters, each with all its values."""
-        return parse_qs(self.target.partition("?")[2], keep_blank_values=True)
+        query = self.target.partition("?")[2]
+        return parse_qs(query, keep_blank_values=True) if query else {}
 
     def encode(self) -> bytes:
         return _head(f"{self.method} {self.target} {self.version}", self.headers)
@@ -182,7 +183,12 @@ def _read_headers(lines: Sequence[str]) -> Headers:
 
 def tokens(headers: Headers, name: str) -> list[str]:
     """Return the comma-separated values of a header, over all its lines."""
-    return [token.strip() for line in headers.get_all(name) for token in line.split(",") if token.strip()]
+    lines = headers.get_all(name)
+    if len(lines) == 1 and "," not in lines[0]:
+        # as nearly always
+        token = lines[0].strip()
+        return [token] if token else []
+    return [token.strip() for line in lines for token in line.split(",") if token.strip()]
 
 
 def check_request(request: Request) -> None:

@@ -259,7 +259,7 @@ class RawSession(asyncio.BufferedProtocol):
     ) -> None:
         self.call = call
         self.protocol = protocol
-        self.extensions = extensions or Extensions()
+        self.extensions = Extensions() if extensions is None else extensions
         self.trace = trace
         self.number = number
         if extensions:
