@@ -362,8 +362,10 @@ class SharedFlow(Generic[T]):
                 self._overflow(queue)
             if queue.end is None:
                 queue.items.append(item)
-                if queue.waiting:
-                    queue.wake()
+                for turn in queue.waiting:
+                    if not turn.done():
+                        turn.set_result(None)
+                queue.waiting.clear()
 
     def _overflow(self, queue: _Queue[T]) -> None:
         if self.on_overflow is DROP_OLDEST:
@@ -393,13 +395,6 @@ class _Queue(Generic[T]):
         self.waiting: list[asyncio.Future[None]] = []
         self.end: ChannelOverflow | None = None
 
-    def wake(self) -> None:
-        """Let all who wait look again."""
-        for turn in self.waiting:
-            if not turn.done():
-                turn.set_result(None)
-        self.waiting.clear()
-
 
 class _Collector(AsyncIterator[T]):
     """One look at a flow; its queue goes when it goes."""
@@ -416,7 +411,7 @@ class _Collector(AsyncIterator[T]):
         while not queue.items:
             if queue.end is not None:
                 raise queue.end.with_traceback(None)
-            turn = asyncio.get_running_loop().create_future()
+            turn: asyncio.Future[None] = asyncio.Future()
             queue.waiting.append(turn)
             await turn
         return queue.items.popleft()
