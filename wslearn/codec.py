@@ -417,11 +417,15 @@ class FrameReader:
         """Take what has arrived of the payload; return the frame when it is complete."""
         pieces, first = self._pieces, self._first
         assert pieces is not None
-        piece = self._buffer[self._at : self._at + self._left]
-        self._at += len(piece)
-        self._left -= len(piece)
+        end = min(self._at + self._left, len(self._buffer))
         if self._key:
-            piece, self._key = apply_mask(piece, self._key), _turned(self._key, len(piece))
+            # from a view, so that what is copied is unmasked at once
+            piece = apply_mask(memoryview(self._buffer)[self._at : end], self._key)
+            self._key = _turned(self._key, len(piece))
+        else:
+            piece = self._buffer[self._at : end]
+        self._at = end
+        self._left -= len(piece)
         pieces.add(piece)
         done = self._left == 0
         if first & OPCODE == Close.kind:

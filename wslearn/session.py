@@ -387,7 +387,8 @@ class RawSession(asyncio.BufferedProtocol):
         """Hand bytes to the transport and to the trace: the only place that does."""
         if not self._transport.is_closing():
             self.trace.record(self._loop.time(), self.number, self._side, wire)
-            self._transport.write(wire)
+            # a view, as a transport that takes a part copies the rest of what it got
+            self._transport.write(wire if len(wire) < HIGH_WATER else memoryview(wire))
 
     def _encode(self, message: Message) -> bytes:
         """Return the bytes of a data frame, as a continuation where a message is unfinished."""
