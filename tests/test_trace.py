@@ -193,6 +193,14 @@ def test_a_reader_who_comes_back_sees_what_a_new_one_sees(sent: list[bytes], at:
         assert trace.frames == recorded(*chunks[: time + 1], max_bytes=700).frames
 
 
+def test_a_frame_is_not_shown_to_a_reader_who_saw_it_begin_in_a_chunk_that_has_gone() -> None:
+    trace = Trace(max_bytes=400)
+    for time, chunk in enumerate([b"\x81\x67" + b"a" * 100, b"b", b"c", b"d"]):
+        trace.record(time, 1, "client", chunk)
+        assert trace.frames == []
+    assert trace.dropped.chunks == 1
+
+
 @given(wires, borders, st.integers(min_value=200, max_value=2000))
 def test_a_full_trace_knows_where_the_frames_of_its_chunks_begin(
     sent: list[bytes], at: list[int], max_bytes: int

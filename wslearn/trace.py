@@ -781,6 +781,8 @@ class _Cutting:
             if direction not in self._cutters:
                 self._cutters[direction] = _Cutter(kept.starts.get(direction, _Start()), number)
             for cut in self._cutters[direction].feed(number, entry, kept, self._room):
+                if cut.since < kept.first:
+                    continue
                 self.cuts.append(cut)
                 self._inflated += _size_inflated(cut)
                 if self._inflated > self._room:
