@@ -117,7 +117,6 @@ def test_two_digits_make_a_byte(page, editor):
     expect(editor.locator(".title")).to_contain_text("Pong frame")
     assert page.evaluate(ACTIVE).startswith("byte 1, hex 85")
     page.keyboard.press("Control+z")
-    page.keyboard.press("Control+z")
     expect(editor.locator(".title")).to_contain_text("Text frame")
 
 

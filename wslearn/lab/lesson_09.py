@@ -308,7 +308,7 @@ async def _travel(converter: Any, sent: list[Position], net: SimulatedNetwork) -
 
 GOAL = Goal(67, "Rovers", "Iñaki", False)
 OPCODES = {"json": 1, "cbor": 2}
-READERS: dict[str, Converter] = {"json": JsonConverter(), "cbor": CborConverter()}
+READERS: dict[str, type[Converter]] = {"json": JsonConverter, "cbor": CborConverter}
 
 
 def judge_serving(answer: Any) -> Verdict:
@@ -326,7 +326,7 @@ def judge_serving(answer: Any) -> Verdict:
             return not_yet(f"the client offers {name!r}, the answer says {protocol!r}")
         if got is None or got.opcode != opcode:
             return almost(f"{name!r} is agreed; the first frame is {got!r}, opcode {opcode} is due")
-        goal = READERS[name].deserialize(got, Goal)
+        goal = READERS[name]().deserialize(got, Goal)
         if goal != GOAL:
             return almost(f"{name!r} is agreed; the goal arrives as {goal!r}")
     witness = [simulate(partial(_witness, app, name)) for name in OPCODES]
