@@ -1,16 +1,21 @@
 """Runs lessons from top to bottom and writes them back in one stable form.
 
-    python tests/regenerate.py                                  all of notebooks/
-    python tests/regenerate.py notebooks/01-first-conversation.ipynb ...
+    python -m tests.regenerate                                  all of notebooks/
+    python -m tests.regenerate notebooks/01-first-conversation.ipynb ...
+    python -m tests.regenerate --diff                           write nothing, show what would change
 
 What varies from run to run is dropped: widget state, timings, paths of tracebacks, random cell names.
-A lesson that fails stays as it was, its failing cell is printed, and the exit code is 1.
+A lesson that fails stays as it was, its failing cell is printed, and the exit code is 1. With `--diff`, a
+lesson that would change makes it 1 too.
 """
 
 from __future__ import annotations
 
+import argparse
+import difflib
 import hashlib
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -26,19 +31,20 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 def run(path: Path) -> nbformat.NotebookNode:
-    """Return the notebook with the outputs of one run from top to bottom, in its own folder."""
+    """Return the notebook with the outputs of one run from top to bottom, in a folder without progress."""
     notebook = nbformat.read(path, as_version=4)
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
-    NotebookClient(
-        notebook,
-        timeout=CELL_TIMEOUT,
-        kernel_name=KERNEL["name"],
-        record_timing=False,
-        coalesce_streams=True,
-        resources={"metadata": {"path": str(path.parent)}},
-    ).execute()
+    with tempfile.TemporaryDirectory() as folder:
+        NotebookClient(
+            notebook,
+            timeout=CELL_TIMEOUT,
+            kernel_name=KERNEL["name"],
+            record_timing=False,
+            coalesce_streams=True,
+            resources={"metadata": {"path": folder}},
+        ).execute()
     return notebook
 
 
@@ -73,32 +79,51 @@ def _drop_what_varies(output: nbformat.NotebookNode) -> None:
         output.data.pop(WIDGET, None)
 
 
-def write(notebook: nbformat.NotebookNode, path: Path) -> None:
-    """Write the notebook as JSON that git can compare line by line."""
+def text_of(notebook: nbformat.NotebookNode) -> str:
+    """Return the notebook as JSON that git can compare line by line."""
     nbformat.validate(notebook)
-    path.write_text(
-        nbformat.writes(notebook, version=nbformat.NO_CONVERT) + "\n", encoding="utf-8", newline="\n"
-    )
+    return nbformat.writes(notebook, version=nbformat.NO_CONVERT) + "\n"
 
 
-def regenerate(path: Path) -> bool:
-    """Run one lesson and write it back; print how it went and tell whether it ran."""
+def regenerate(path: Path, diff: bool = False) -> bool:
+    """Run one lesson and write it back, or show the difference; tell whether all went well."""
     start = time.perf_counter()
     try:
-        notebook = run(path)
+        text = text_of(stable(run(path)))
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
         print(f"{path.name}: failed, left as it was\n{error}")
         return False
-    write(stable(notebook), path)
+    if diff:
+        return _same(path, text)
+    path.write_text(text, encoding="utf-8", newline="\n")
     print(f"{path.name}: {time.perf_counter() - start:.1f} s, {path.stat().st_size / 1000:.0f} kB")
     return True
 
 
+def _same(path: Path, text: str) -> bool:
+    """Print how a new run differs from the file, and tell whether it does not."""
+    kept = path.read_bytes().decode()
+    if text == kept:
+        print(f"{path.name}: the same {len(text.encode()):,} bytes")
+        return True
+    lines = difflib.unified_diff(
+        kept.splitlines(keepends=True), text.splitlines(keepends=True), f"{path.name} as kept", "as run now"
+    )
+    sys.stdout.writelines(lines)
+    return False
+
+
 def main(arguments: list[str]) -> int:
     """Regenerate the lessons that are named, or all of them."""
-    paths = [Path(argument).resolve() for argument in arguments] or sorted(NOTEBOOKS.glob("*.ipynb"))
-    written = [regenerate(path) for path in paths]
-    return 0 if all(written) else 1
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("lessons", nargs="*", type=Path, help="paths of notebooks; all lessons without one")
+    parser.add_argument("--diff", action="store_true", help="write nothing, show what would change")
+    choices = parser.parse_args(arguments)
+    paths = choices.lessons or sorted(NOTEBOOKS.glob("*.ipynb"))
+    went_well = [regenerate(path, choices.diff) for path in paths]
+    return 0 if all(went_well) else 1
 
 
 if __name__ == "__main__":

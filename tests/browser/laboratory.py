@@ -89,7 +89,7 @@ def running_laboratory(
 ) -> Iterator[Laboratory]:
     """Start JupyterLab on a copy of the lessons in `home`, with settings of its own; end it afterwards."""
     folder = home / "lessons"
-    shutil.copytree(NOTEBOOKS, folder, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
+    shutil.copytree(NOTEBOOKS, folder, ignore=shutil.ignore_patterns(".*"))
     _write_settings(home / "settings", SETTINGS | (settings or {}))
     laboratory = Laboratory(folder, _free_port(), secrets.token_hex(16))
     log = home / "jupyterlab.log"

@@ -1,0 +1,48 @@
+"""Running a tiny notebook again: the same bytes, or the lines that differ."""
+
+import nbformat
+import pytest
+from regenerate import main
+
+CELLS = ["print(6 * 7)", "from pathlib import Path\nsorted(each.name for each in Path().iterdir())"]
+
+
+@pytest.fixture
+def lesson(tmp_path):
+    """A notebook as it is written after a run; its folder has somebody's progress."""
+    path = tmp_path / "tiny.ipynb"
+    (tmp_path / ".wslearn-progress.json").touch()
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in CELLS]), path)
+    assert main([str(path)]) == 0
+    return path
+
+
+def test_second_run_gives_the_same_bytes_and_sees_nobodys_progress(lesson, capsys):
+    kept = lesson.read_bytes()
+    capsys.readouterr()
+    assert main(["--diff", str(lesson)]) == 0
+    assert capsys.readouterr().out == f"tiny.ipynb: the same {len(kept)} bytes\n"
+    assert '"[]"' in kept.decode()
+
+
+def test_difference_is_shown_and_nothing_is_written(lesson, capsys):
+    changed = lesson.read_text().replace('"42\\n"', '"43\\n"')
+    lesson.write_text(changed)
+    capsys.readouterr()
+    assert main(["--diff", str(lesson)]) == 1
+    shown = [line for line in capsys.readouterr().out.splitlines() if line.startswith(("-", "+"))]
+    assert [line.split() for line in shown] == [
+        ["---", "tiny.ipynb", "as", "kept"],
+        ["+++", "as", "run", "now"],
+        ["-", '"43\\n"'],
+        ["+", '"42\\n"'],
+    ]
+    assert lesson.read_text() == changed
+
+
+def test_lesson_that_fails_is_left_as_it_was(lesson, capsys):
+    failing = lesson.read_text().replace("print(6 * 7)", "print(6 / 0)")
+    lesson.write_text(failing)
+    assert main([str(lesson)]) == 1
+    assert "ZeroDivisionError" in capsys.readouterr().out
+    assert lesson.read_text() == failing
