@@ -4,7 +4,8 @@
     python -m tests.regenerate notebooks/01-first-conversation.ipynb ...
     python -m tests.regenerate --diff                           write nothing, show what would change
 
-What varies from run to run is dropped: widget state, timings, paths of tracebacks, random cell names.
+What varies from run to run is dropped: widget state, timings, paths of tracebacks, random cell names. Where
+nbval ignores an output, it stays as it was if it differs in times alone.
 A lesson that fails stays as it was, its failing cell is printed, and the exit code is 1. With `--diff`, a
 lesson that would change makes it 1 too.
 """
@@ -14,6 +15,8 @@ from __future__ import annotations
 import argparse
 import difflib
 import hashlib
+import json
+import re
 import sys
 import tempfile
 import time
@@ -27,6 +30,7 @@ NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 CELL_TIMEOUT = 60  # seconds, as in the tests
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 KEPT_METADATA = ("jupyter", "tags")
+IGNORED = "nbval-ignore-output"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
@@ -79,6 +83,20 @@ def _drop_what_varies(output: nbformat.NotebookNode) -> None:
         output.data.pop(WIDGET, None)
 
 
+def keep_times(notebook: nbformat.NotebookNode, before: nbformat.NotebookNode) -> None:
+    """Take the outputs of before where nbval ignores them and nothing but a decimal number has changed."""
+    kept = {cell.id: cell.outputs for cell in before.cells if cell.cell_type == "code"}
+    for cell in notebook.cells:
+        if IGNORED in cell.metadata.get("tags", []) and _timeless(kept.get(cell.id)) == _timeless(
+            cell.outputs
+        ):
+            cell.outputs = kept[cell.id]
+
+
+def _timeless(outputs: list[nbformat.NotebookNode] | None) -> str:
+    return re.sub(r"\d+\.\d+", "0.0", json.dumps(outputs, sort_keys=True))
+
+
 def text_of(notebook: nbformat.NotebookNode) -> str:
     """Return the notebook as JSON that git can compare line by line."""
     nbformat.validate(notebook)
@@ -89,10 +107,12 @@ def regenerate(path: Path, diff: bool = False) -> bool:
     """Run one lesson and write it back, or show the difference; tell whether all went well."""
     start = time.perf_counter()
     try:
-        text = text_of(stable(run(path)))
+        notebook = stable(run(path))
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
         print(f"{path.name}: failed, left as it was\n{error}")
         return False
+    keep_times(notebook, nbformat.read(path, as_version=4))
+    text = text_of(notebook)
     if diff:
         return _same(path, text)
     path.write_text(text, encoding="utf-8", newline="\n")

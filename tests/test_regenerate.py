@@ -2,7 +2,7 @@
 
 import nbformat
 import pytest
-from regenerate import main
+from regenerate import keep_times, main, stable
 
 CELLS = ["print(6 * 7)", "from pathlib import Path\nsorted(each.name for each in Path().iterdir())"]
 
@@ -46,3 +46,23 @@ def test_lesson_that_fails_is_left_as_it_was(lesson, capsys):
     assert main([str(lesson)]) == 1
     assert "ZeroDivisionError" in capsys.readouterr().out
     assert lesson.read_text() == failing
+
+
+def clocked(shown, tag="nbval-ignore-output"):
+    output = nbformat.v4.new_output("stream", text=shown)
+    cell = nbformat.v4.new_code_cell("trace", outputs=[output], metadata={"tags": [tag]})
+    return stable(nbformat.v4.new_notebook(cells=[cell]))
+
+
+@pytest.mark.parametrize(
+    ("now", "tag", "shown"),
+    [
+        ("0.1486 request 129", "nbval-ignore-output", "0.1484 request 129"),
+        ("0.1486 request 130", "nbval-ignore-output", "0.1486 request 130"),
+        ("0.1486 request 129", "raises-exception", "0.1486 request 129"),
+    ],
+)
+def test_ignored_output_stays_if_only_its_times_have_changed(now, tag, shown):
+    notebook = clocked(now, tag)
+    keep_times(notebook, clocked("0.1484 request 129", tag))
+    assert notebook.cells[0].outputs[0].text == shown
