@@ -40,6 +40,36 @@ def test_every_exercise_is_found_by_its_number():
     assert {number: exercise(number).number for number in exercises()} == {n: n for n in exercises()}
 
 
+COURSE = {"00": 4} | {f"{lesson:02}": 5 for lesson in range(1, 15)} | {"15": 8}
+CASES = "15"  # all of them are found and repaired
+LESSONS = sorted({number[:2] for number in exercises()})
+
+
+def kinds(*lessons):
+    return "".join(each.kind for number, each in exercises().items() if number[:2] in lessons)
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_no_exercise_of_the_course_is_missing(lesson):
+    numbers = [number for number in exercises() if number.startswith(lesson)]
+    assert numbers == [f"{lesson}.{n}" for n in range(1, COURSE[lesson] + 1)]
+
+
+@pytest.mark.parametrize("lesson", [lesson for lesson in LESSONS if lesson not in ("00", CASES)])
+def test_every_lesson_asks_to_predict_or_compute_and_to_build_or_debug(lesson):
+    found = kinds(lesson)
+    assert set(found) & set("PC"), found
+    assert set(found) & set("BD"), found
+
+
+@pytest.mark.skipif(not {"14"} <= set(LESSONS), reason="lesson 14 is not here yet")
+def test_course_has_enough_to_build_and_to_debug():
+    found = kinds(*(lesson for lesson in LESSONS if lesson != CASES))
+    assert len(found) == 74
+    assert found.count("B") >= 24
+    assert found.count("D") >= 14
+
+
 def test_every_exercise_has_three_hints_and_one_to_three_stars():
     assert {len(each.hints) for each in exercises().values()} == {3}
     assert {each.stars for each in exercises().values()} <= {1, 2, 3}

@@ -8,6 +8,7 @@ import asyncio
 import base64
 import inspect
 import re
+import statistics
 from functools import cache
 from pathlib import Path
 
@@ -15,14 +16,22 @@ import nbformat
 import pytest
 
 from wslearn.lab.exercises import exercises
+from wslearn.lab.predictions import Quiz, predictions
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 LESSONS = sorted(NOTEBOOKS.glob("*.ipynb"))
 MAX_NOTEBOOK = 300_000  # bytes
 MAX_PICTURE = 60_000  # bytes
 MAX_LINES = 15
+USUAL_LINES = 6  # that half of the lesson's code cells need at most, with one or two to spare
 MAX_CODE_CELLS = 2  # in a row
 MAX_FIRST_CELL = 60  # words
+PROSE = (15, 60)  # words of a cell
+MAX_SENTENCE = 20  # words
+SECTION = (5, 8)  # cells between two headings, on average
+MAX_SECTION = 10
+CASES = "15-case-files"
+TAGS = {"raises-exception", "nbval-ignore-output"}
 
 # What another run, machine or version would print differently.
 VARIES = {
@@ -31,8 +40,10 @@ VARIES = {
     "a path": r"(/tmp|/root|/home|/Users|/usr|site-packages|ipykernel_\d|[A-Z]:\\\\)",
     "a date": r"\b20[2-9]\d-\d\d-\d\d|\b(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d",
     "a version": r"\b(Python|websockets|wslearn)[/ ]\d+\.\d+",
+    "a secret": r"\b(token|password)=\w|PRIVATE KEY",
 }
 LOUD = r"\b(simply|just|obviously)\b"
+EMOJI = r"[\U0001F000-\U0001FAFF\u2600-\u2604\u2607-\u26FF\uFE0F]"
 
 
 def pytest_generate_tests(metafunc):
@@ -51,10 +62,35 @@ def code_cells(lesson):
     return [cell for cell in read(lesson).cells if cell.cell_type == "code"]
 
 
+def prose_cells(lesson):
+    return [cell for cell in read(lesson).cells if cell.cell_type == "markdown"]
+
+
 def prose(lesson):
     """Return the text of the lesson without code, quoted or in line."""
-    cells = "\n\n".join(cell.source for cell in read(lesson).cells if cell.cell_type == "markdown")
+    cells = "\n\n".join(cell.source for cell in prose_cells(lesson))
     return re.sub(r"```.*?```|`[^`]*`", "", cells, flags=re.DOTALL)
+
+
+def running_text(cell):
+    """Return the paragraphs of a cell: no headings, lists, tables, code, and nothing that is folded."""
+    text = re.sub(r"```.*?```|<details>.*?</details>", "", cell.source, flags=re.DOTALL)
+    return re.sub(r"^(#|\||> |- |\d\. ).*$", "", text, flags=re.MULTILINE).strip()
+
+
+def is_quiz(cell):
+    return cell.cell_type == "code" and cell.source.startswith("predict(")
+
+
+def sections(lesson):
+    """Return the cells under each heading of the second rank, by heading; quizzes are not counted."""
+    found = {}
+    for cell in read(lesson).cells:
+        if cell.cell_type == "markdown" and (heading := re.match(r"## (.+)", cell.source)):
+            found[heading[1]] = []
+        if found and not is_quiz(cell):
+            list(found.values())[-1].append(cell)
+    return found
 
 
 def tags(cell):
@@ -136,7 +172,46 @@ def test_second_cell_imports_and_does_nothing_else(lesson):
 
 
 def test_code_cells_are_short(lesson):
-    assert [cell.source for cell in code_cells(lesson) if len(cell.source.splitlines()) > MAX_LINES] == []
+    lines = [len(cell.source.splitlines()) for cell in code_cells(lesson)]
+    assert max(lines) <= MAX_LINES
+    assert statistics.median(lines) <= USUAL_LINES + 1
+
+
+def test_prose_comes_in_small_cells(lesson):
+    counts = {text: len(text.split()) for cell in prose_cells(lesson)[1:] if (text := running_text(cell))}
+    assert [text for text, words in counts.items() if not PROSE[0] <= words <= PROSE[1]] == []
+
+
+def test_sentences_are_short(lesson):
+    """A colon or a semicolon ends one too."""
+    paragraphs = [part for cell in prose_cells(lesson) for part in running_text(cell).split("\n\n")]
+    sentences = [each for part in paragraphs for each in re.split(r"(?<=[.?:;])[”\")]?\s+", part)]
+    assert [each for each in sentences if len(each.split()) > MAX_SENTENCE] == []
+
+
+def test_headings_come_every_few_cells(lesson):
+    *sizes, _exercises, findings = map(len, sections(lesson).values())
+    assert SECTION[0] <= statistics.mean(sizes) <= SECTION[1]
+    assert max(sizes) <= MAX_SECTION
+    assert findings == 1
+
+
+def test_title_stands_once_and_headings_stand_first_in_their_cells(lesson):
+    cells = [re.sub(r"```.*?```", "", cell.source, flags=re.DOTALL) for cell in prose_cells(lesson)]
+    assert [cell for cell in cells if re.search(r"^# ", cell, re.MULTILINE)] == cells[:1]
+    assert [cell for cell in cells if re.search(r"\n##? ", cell)] == []
+
+
+def test_tags_are_those_that_jupyter_and_nbval_know(lesson):
+    assert {tag for cell in read(lesson).cells for tag in tags(cell)} <= TAGS
+
+
+def test_prose_reads_aloud_what_a_failing_cell_says(lesson):
+    cells = read(lesson).cells
+    for cell, output in outputs(lesson, "error"):
+        after = cells[cells.index(cell) + 1]
+        quotes = re.findall(r'"(.+?)"', after.source)
+        assert any(quote.lower() in output.evalue.lower() for quote in quotes), after.source
 
 
 def test_no_more_than_two_code_cells_follow_each_other(lesson):
@@ -150,12 +225,7 @@ def test_no_cell_hides_its_output_behind_a_semicolon(lesson):
 
 def test_prose_does_not_shout(lesson):
     assert re.findall(LOUD, prose(lesson), re.IGNORECASE) == []
-    assert re.findall(r"!(?!\[)", prose(lesson)) == []
-
-
-def test_links_to_other_lessons_lead_somewhere(lesson):
-    linked = re.findall(r"\]\(([^)#:]+)[^):]*\)", prose(lesson))
-    assert [target for target in linked if not (NOTEBOOKS / target).exists()] == []
+    assert re.findall(rf"!(?!\[)|{EMOJI}", prose(lesson)) == []
 
 
 def test_last_cell_has_three_findings_and_an_open_question(lesson):
@@ -164,6 +234,31 @@ def test_last_cell_has_three_findings_and_an_open_question(lesson):
     assert len(findings) == 3
     assert any(re.search(r"\d", finding) for finding in findings)
     assert "**Open question**" in last
+
+
+# the predictions
+
+
+def asked_in(cell):
+    """Return the prediction that a quiz shows."""
+    return predictions()[re.search(r'"(.+)"', cell.source)[1]]
+
+
+def test_two_or_three_predictions_stand_before_the_cells_that_answer_them(lesson):
+    cells = read(lesson).cells
+    asked = {n: asked_in(cell).number for n, cell in enumerate(cells) if is_quiz(cell)}
+    assert list(asked.values()) == [number for number in predictions() if lesson.name.startswith(number[:2])]
+    assert len(asked) in (2, 3) or lesson.stem == CASES
+    for n in asked:  # one cell of prose may come between
+        assert any(each.cell_type == "code" and not is_quiz(each) for each in cells[n + 1 : n + 3])
+
+
+def test_stored_predictions_ask_and_do_not_answer(lesson):
+    for cell in filter(is_quiz, code_cells(lesson)):
+        [output] = cell.outputs
+        quiz = Quiz(asked_in(cell))
+        assert output.data == {"text/plain": quiz.plain(), "text/html": quiz.html()}
+        assert asked_in(cell).because not in str(output)
 
 
 # the exercises

@@ -2,10 +2,10 @@
 
 import nbformat
 import pytest
-from laboratory import change_theme, errors, open_lesson, run_lesson
+from laboratory import barriers, change_theme, errors, open_lesson, run_lesson
 from playwright.sync_api import expect
 
-CELLS = ["from wslearn.lab import predict", "predict('03.a')", "predict('06.a')"]
+CELLS = ["from wslearn.lab import predict", "predict('03.a')", "predict('06.a')", "predict('00.a')"]
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
 
@@ -38,6 +38,18 @@ def test_choice_is_made_with_the_keyboard_and_compared(page):
     assert errors(page) == []
 
 
+def test_keyboard_is_enough_from_the_guess_to_the_answer(page):
+    view = quiz(page, 2)
+    view.get_by_label("your number").focus()
+    page.keyboard.type("82")
+    page.keyboard.press("Enter")
+    expect(view.get_by_role("button", name="Compare")).to_be_visible()
+    for key in ("Tab", "Tab", "Enter"):
+        page.keyboard.press(key)
+    expect(view.get_by_role("status")).to_contain_text("✗ You said 82")
+    expect(view.get_by_role("button", name="Commit")).to_be_focused()
+
+
 def test_number_is_typed_and_compared(page):
     view = quiz(page, 1)
     view.get_by_role("button", name="Commit").click()
@@ -52,4 +64,5 @@ def test_number_is_typed_and_compared(page):
 def test_quiz_is_drawn_in_both_themes(page, pictures, theme):
     change_theme(page, theme)
     expect(quiz(page, 0)).to_be_visible()
+    assert [barrier for number in range(3) for barrier in barriers(quiz(page, number))] == []
     page.screenshot(path=pictures / f"quiz-{theme}.png")

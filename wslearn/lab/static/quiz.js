@@ -27,6 +27,8 @@ function render({ model, el }) {
     const { guess, said: noted, told, right } = model.get("state");
     for (const input of form.querySelectorAll("input[type=radio]")) if (guess) input.checked = input.value === guess;
     if (guess && !choices.length && form.ownerDocument.activeElement !== field) field.value = guess;
+    // A button that goes takes the focus with it.
+    if (told && form.ownerDocument.activeElement === compare) commit.focus();
     compare.hidden = !guess || Boolean(told);
     said.textContent = told || noted;
     said.className = told ? (right ? "said right" : "said wrong") : "said";
