@@ -2,9 +2,11 @@
 
 import asyncio
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, make_dataclass
+from datetime import UTC, date, datetime, time
 from enum import Enum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypedDict
+from uuid import UUID
 
 import cbor2
 import msgpack
@@ -149,9 +151,12 @@ def test_binary_frame_is_a_deserialize_error_of_its_own_code():
     assert told.value.code == 1003
 
 
-def test_type_that_is_none_is_an_error_of_the_caller():
-    with pytest.raises(TypeError, match="type 5: dataclasses, pydantic models, list, dict, tuple, Literal"):
-        JSON.deserialize(Text("1"), 5)
+@pytest.mark.parametrize("kind", [5, set[int], TypedDict("Typed", {"x": int})], ids=repr)
+def test_type_that_is_none_is_an_error_of_the_caller(kind):
+    Holder = make_dataclass("Holder", [("x", kind), ("y", int)])  # noqa: N806
+    for text, asked in (("1", kind), ('{"x": 1}', Holder)):
+        with pytest.raises(TypeError, match=r"type .*: dataclasses, pydantic models, list, dict, tuple"):
+            JSON.deserialize(Text(text), asked)
 
 
 def test_session_without_a_converter_says_what_to_write_and_takes_no_message():
@@ -228,6 +233,33 @@ class Slotted:
     name: str
 
 
+@dataclass(kw_only=True)
+class ByName:
+    minute: int
+    who: str = "x"
+
+
+@dataclass
+class Nothing:
+    pass
+
+
+@dataclass
+class Kick:
+    foot: Foot
+    at: datetime
+    day: date
+    hour: time
+    ball: UUID
+    other: Foot | None = None
+    feet: dict[str, Foot] = field(default_factory=dict)
+
+
+NOON = datetime(2026, 7, 19, 12, tzinfo=UTC)
+BALL = UUID("12345678-1234-5678-1234-567812345678")
+KICK = Kick(Foot.LEFT, NOON, NOON.date(), NOON.time(), BALL, Foot.RIGHT, {"a": Foot.LEFT})
+
+
 class GoalModel(pydantic.BaseModel):
     minute: int
     who: str | None = None
@@ -239,6 +271,9 @@ GOALS = [
     Goal(90, "Müller", True, Place(1), [Place(2, 3), Place(4)], {"a": Place(5)}, Goal(7)),
     GoalModel(minute=7, passes=[1, 2]),
     Slotted("x"),
+    ByName(minute=7),
+    Nothing(),
+    KICK,
 ]
 
 all_formats = pytest.mark.parametrize("converter", CONVERTERS, ids=repr)
@@ -389,12 +424,36 @@ def test_fields_that_a_class_does_not_have_are_another_shape(payload, message):
             "value has ['a']: Place has ['x', 'y']; value is {'a': 1}: list is needed",
         ),
         ("0", None, "value is 0: NoneType is needed"),
+        ('"noon"', datetime, "value is 'noon': datetime is needed"),
+        ('"2026-07-19T12:00"', date, "value is '2026-07-19T12:00': date is needed"),
+        ("5", time, "value is 5: time is needed"),
+        ('"x"', UUID, "value is 'x': UUID is needed"),
     ],
 )
 def test_each_kind_of_type_names_what_it_needs(payload, kind, message):
     with pytest.raises(DeserializeError) as told:
         JSON.deserialize(Text(payload), kind)
     assert message in str(told.value)
+
+
+@dataclass
+class Half:
+    number: int
+
+    def __post_init__(self):
+        if self.number not in (1, 2):
+            raise ValueError(f"half is {self.number}: 1 or 2 are allowed")
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [Text('{"number":3}'), Binary(bytes.fromhex("a1666e756d62657203")), Binary(b"\x08\x03")],
+    ids=repr,
+)
+def test_what_the_class_itself_refuses_is_another_shape(frame):
+    converter = JSON if isinstance(frame, Text) else CBOR if len(frame.data) > 2 else PROTOBUF
+    with pytest.raises(DeserializeError, match="of another shape: value: half is 3: 1 or 2 are allowed"):
+        converter.deserialize(frame, Half)
 
 
 def test_json_that_a_model_cannot_read_is_malformed():

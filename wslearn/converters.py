@@ -7,15 +7,18 @@ Any class with the two will do; the four here take plain data, dataclasses and p
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import json
 import reprlib
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import MISSING
+from datetime import date, datetime, time
 from enum import Enum
 from functools import lru_cache
 from importlib import import_module
 from io import BytesIO
+from operator import attrgetter
 from typing import (
     Annotated,
     Any,
@@ -25,11 +28,12 @@ from typing import (
     Protocol,
     TypeVar,
     Union,
-    cast,
     get_args,
     get_origin,
     get_type_hints,
+    is_typeddict,
 )
+from uuid import UUID
 
 from wslearn.errors import DeserializeError
 from wslearn.frames import Binary, CloseCode, Frame, Text
@@ -78,8 +82,9 @@ class FormatConverter:
             TypeError, ValueError: it cannot stand in this format.
         """
         # here, where it is cheaper than when the format asks
-        is_dataclass = hasattr(value, "__dataclass_fields__")
-        return self.frame(self.write(self.plain(value) if is_dataclass else value))
+        kind: Any = type(value)
+        names = _names(kind)
+        return self.frame(self.write(value if names is None else _fields_of(value, names)))
 
     def deserialize(self, frame: Frame, kind: type[T]) -> T:
         """Return the value in a frame.
@@ -98,10 +103,14 @@ class FormatConverter:
         except self.malformed as error:
             raise DeserializeError(frame, f"malformed {self.format}: {error}") from None
         try:
-            shaped: T = reader(cast(Any, kind))(value)
+            shaped: T = self.shape(value, kind)
         except (Misfit, RecursionError) as error:
             raise self._another_shape(frame, error) from None
         return shaped
+
+    def shape(self, value: Any, kind: Any) -> Any:
+        """Return what was read as the type that was asked for."""
+        return reader(kind)(value)
 
     def _another_shape(self, frame: Frame, error: Exception) -> DeserializeError:
         return DeserializeError(frame, f"{self.format} of another shape: {error}")
@@ -120,9 +129,12 @@ class FormatConverter:
             return value.model_dump(mode=self.dump_mode)
         if isinstance(value, Enum):
             return value.value
-        raise TypeError(
-            f"{value!r} cannot stand in {self.format}: dataclasses, pydantic models and plain values can"
-        )
+        if isinstance(value, date | time):
+            return value.isoformat()
+        if isinstance(value, UUID):
+            return str(value)
+        can = "dataclasses, pydantic models, enums, dates, times, UUIDs and plain values can"
+        raise TypeError(f"{value!r} cannot stand in {self.format}: {can}")
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
@@ -161,14 +173,14 @@ class CborConverter(FormatConverter):
     def __init__(self) -> None:
         cbor2 = _needed("cbor2", self)
         self.malformed = (cbor2.CBORError, *FormatConverter.malformed)
-        self._dumps, self._decoder = cbor2.dumps, cbor2.CBORDecoder
+        self._dumps, self._load = cbor2.dumps, cbor2.load
 
     def write(self, value: Any) -> Any:
         return self._dumps(value, default=self._default)
 
     def read(self, payload: bytes, kind: Any) -> Any:
         stream = BytesIO(payload)
-        value = self._decoder(stream).decode()
+        value = self._load(stream)
         if stream.tell() != len(payload):
             raise ValueError(f"{len(payload) - stream.tell()} bytes behind its end")
         return value
@@ -198,7 +210,8 @@ class ProtobufConverter(FormatConverter):
     """Protocol Buffers in binary frames; needs protobuf.
 
     Generated messages go as they are. A dataclass or pydantic model is a message whose fields have the
-    numbers 1, 2, 3 … in the order in which they stand in the class: int is int64, float is double.
+    numbers 1, 2, 3 … in the order in which they stand in the class: int is int64, float is double, an enum
+    what its values are, a date, time or UUID a string.
     """
 
     format = "Protocol Buffers"
@@ -210,14 +223,17 @@ class ProtobufConverter(FormatConverter):
     def serialize(self, value: Any) -> Frame:
         if not hasattr(value, "SerializeToString"):
             kind: Any = type(value)
-            value = _form(kind).message(**self._deep(value))
+            form = _form(kind)
+            plain = self.plain(value)
+            value = form.message(**(plain if form.is_flat else self._deep(plain)))
         return Binary(value.SerializeToString())
 
     def read(self, payload: bytes, kind: Any) -> Any:
-        if hasattr(kind, "FromString"):
-            return kind.FromString(payload)
-        form = _form(kind)
-        return form.read(form.message.FromString(payload))
+        message = kind if hasattr(kind, "FromString") else _form(kind).message
+        return message.FromString(payload)
+
+    def shape(self, value: Any, kind: Any) -> Any:
+        return value if hasattr(kind, "FromString") else _form(kind).shape(value)
 
     def _deep(self, value: Any) -> Any:
         """Return an object as plain data, its parts too."""
@@ -310,9 +326,11 @@ def reader(kind: Any) -> Reader:
         return READERS[origin](*arguments)
     if kind is None:
         kind = types.NoneType
-    if isinstance(kind, type):
+    if kind in TEXTS:
+        return _text_reader(kind)
+    if isinstance(kind, type) and not is_typeddict(kind):
         return _enum_reader(kind) if issubclass(kind, Enum) else _plain_reader(kind)
-    known = "dataclasses, pydantic models, list, dict, tuple, Literal, enums and plain types"
+    known = "dataclasses, pydantic models, list, dict, tuple, Literal, enums, dates and plain types"
     raise TypeError(f"type {kind!r}: {known} are known")
 
 
@@ -334,6 +352,22 @@ def _expect(value: Any, kind: type) -> Any:
     if not isinstance(value, kind) or (isinstance(value, bool) and kind in (int, float)):
         raise Misfit(("", f" is {reprlib.repr(value)}: {kind.__name__} is needed"))
     return value
+
+
+# Source: ISO 8601, RFC 9562; CBOR has them as they are, the others as text.
+TEXTS: dict[Any, Reader] = {one: one.fromisoformat for one in (datetime, date, time)} | {UUID: UUID}
+
+
+def _text_reader(kind: type) -> Reader:
+    def read(value: Any) -> Any:
+        if type(value) is kind:
+            return value
+        try:
+            return TEXTS[kind](_expect(value, str))
+        except ValueError:
+            raise Misfit(("", f" is {reprlib.repr(value)}: {kind.__name__} is needed")) from None
+
+    return read
 
 
 def _list_reader(kind: Any = Any) -> Reader:
@@ -443,15 +477,16 @@ class _DataclassReader:
         self._kind = kind
         self._fields: dict[str, tuple[Any, Reader]] = {}
         self._names: tuple[str, ...] = ()
-        self._kinds: tuple[Any, ...] = ()
+        self._kinds: list[Any] | None = None
 
     def __call__(self, value: Any) -> Any:
         values = value if type(value) is dict else _expect(value, dict)
-        fields = self._fields or self._look()
-        if tuple(map(type, values.values())) != self._kinds or tuple(values) != self._names:
-            values = self._read(values, fields)
+        parts = [*values.values()]
+        fits = [*map(type, parts)] == self._kinds and tuple(values) == self._names
+        if not fits:
+            values = self._read(values)
         try:
-            return self._kind(**values)
+            return self._kind(*parts) if fits else self._kind(**values)
         except TypeError:
             missing = [field.name for field in dataclasses.fields(self._kind) if _is_due(field, values)]
             if not missing:
@@ -460,8 +495,8 @@ class _DataclassReader:
         except ValueError as error:
             raise Misfit(("", f": {error}")) from None
 
-    def _read(self, values: dict[str, Any], fields: dict[str, tuple[Any, Reader]]) -> dict[str, Any]:
-        values = values.copy()
+    def _read(self, values: dict[str, Any]) -> dict[str, Any]:
+        fields, values = self._fields or self._look(), values.copy()
         for name, part in values.items():
             if name not in fields:
                 self._refuse("has", [name for name in values if name not in fields])
@@ -472,12 +507,20 @@ class _DataclassReader:
 
     def _look(self) -> dict[str, tuple[Any, Reader]]:
         hints = _hints(self._kind)
-        self._names, self._kinds = tuple(hints), tuple(hints.values())
+        self._names = tuple(hints)
+        self._kinds = [*hints.values()] if _takes_values(self._kind, hints) else None
         self._fields = {name: (hint, reader(hint)) for name, hint in hints.items()}
         return self._fields
 
     def _refuse(self, verb: str, names: list[str]) -> NoReturn:
         raise Misfit(("", f" {verb} {names}: {self._kind.__name__} has {list(self._names)}")) from None
+
+
+def _takes_values(kind: Any, names: Iterable[str]) -> bool:
+    """Tell whether an object is made of the values in order, which is faster than by name."""
+    parameters = inspect.signature(kind).parameters.values()
+    in_order = [one.name for one in parameters if one.kind is one.POSITIONAL_OR_KEYWORD]
+    return len(parameters) == len(in_order) and in_order == [*names]
 
 
 def _is_due(field: dataclasses.Field[Any], values: dict[str, Any]) -> bool:
@@ -522,6 +565,11 @@ class _Form:
         self._names: dict[Any, str] = {}
         self._fields: dict[str, list[tuple[str, bool]]] = {}
         name = self._add(kind)
+        hints = _hints(kind)
+        self.is_flat = all(hint in SCALARS for hint in hints.values())
+        self._kind = kind
+        self._values = _values_of(tuple(hints))
+        self._takes_values = self.is_flat and _takes_values(kind, hints)
         pool = import_module("google.protobuf.descriptor_pool").DescriptorPool()
         pool.AddSerializedFile(self._file.SerializeToString())
         factory = import_module("google.protobuf.message_factory")
@@ -561,21 +609,35 @@ class _Form:
                     message.oneof_decl.add(name=f"_{name}")
 
     def _set_type(self, field: Any, kind: Any) -> None:
-        if kind in SCALARS:
+        if (kind := _scalar_of(kind)) in SCALARS:
             field.type = SCALARS[kind]
         else:
             field.type, field.type_name = MESSAGE, self._add(kind)
 
-    def read(self, message: Any) -> dict[str, Any]:
-        """Return a message as plain data; None for what is not in it.
+    def shape(self, message: Any) -> Any:
+        """Return a message as an object of the class.
 
         Raises:
-            Misfit: it has fields that the class does not know.
+            Misfit: it has fields that the class does not know, or the class refuses what they say.
         """
+        if not self._takes_values:
+            return reader(self._kind)(self._read(message))
+        self._check(message)
+        try:
+            # values of other types are in no such message
+            return self._kind(*self._values(message))
+        except ValueError as error:
+            raise Misfit(("", f": {error}")) from None
+
+    def _check(self, message: Any) -> None:
         if len(unknown := self._unknown(message)):
             numbers = {field.number: field.name for field in message.DESCRIPTOR.fields}
             found = [field.field_number for field in unknown]
             raise Misfit(("", f" has the fields {found}, of another type or number: {numbers} are known"))
+
+    def _read(self, message: Any) -> dict[str, Any]:
+        """Return a message as plain data; None for what is not in it."""
+        self._check(message)
         plain = {}
         for name, has_presence in self._fields[message.DESCRIPTOR.name]:
             part = None if has_presence and not message.HasField(name) else getattr(message, name)
@@ -584,13 +646,23 @@ class _Form:
 
     def _plain(self, part: Any) -> Any:
         if hasattr(part, "DESCRIPTOR"):
-            return self.read(part)
+            return self._read(part)
         if hasattr(part, "items"):
             return {name: self._plain(one) for name, one in part.items()}
         return part if isinstance(part, SCALAR) else [self._plain(one) for one in part]
 
 
 SCALAR = (*SCALARS, types.NoneType)
+
+
+def _scalar_of(kind: Any) -> Any:
+    """Return what stands for a type in a message; most types stand for themselves."""
+    if kind in TEXTS:
+        return str
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        kinds = {type(one.value) for one in kind}
+        return kinds.pop() if len(kinds) == 1 else kind
+    return kind
 
 
 def _hints(kind: Any) -> dict[str, Any]:
@@ -602,9 +674,17 @@ def _hints(kind: Any) -> dict[str, Any]:
         known = (
             "generated messages, dataclasses, pydantic models, and in them list, dict, int, float, bool, str"
         )
-        raise TypeError(f"type {kind!r} cannot stand in Protocol Buffers: {known}, bytes and None can")
+        more = "bytes, None, enums of one of these, dates, times and UUIDs can"
+        raise TypeError(f"type {kind!r} cannot stand in Protocol Buffers: {known}, {more}")
     hints = get_type_hints(kind)
     return {name: hints[name] for name in names}
+
+
+def _values_of(names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
+    """Return what reads attributes, as fast as it can be."""
+    if len(names) > 1:
+        return attrgetter(*names)
+    return lambda message: tuple(getattr(message, name) for name in names)
 
 
 def _has_presence(field: Any) -> bool:
