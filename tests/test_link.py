@@ -29,6 +29,8 @@ def now() -> float:
 class End(asyncio.Protocol):
     """One end of a connection: keeps what it reads, and in which order what happened."""
 
+    transport = None
+
     def __init__(self):
         self.seen = []
         self.times = []
@@ -70,7 +72,7 @@ async def ends(**faults):
     host, port = server.sockets[0].getsockname()
     link = await FaultyLink(f"ws://{host}:{port}/", **faults)
     _, client = await loop.create_connection(End, "127.0.0.1", link.port)
-    while not accepted:  # noqa: ASYNC110
+    while not (accepted and accepted[0].transport):  # noqa: ASYNC110
         await asyncio.sleep(0.001)
     server.close()
     return link, client, accepted[0]
