@@ -174,15 +174,19 @@ class Wire:
         """Let bytes or a flag wait for their turn; after a reset nothing follows."""
         if self._ended:
             return
-        size = self.faults.segment_size
-        pieces = (data[start : start + size] for start in range(0, len(data), size))
-        for piece in pieces if len(data) > size else (data,):
-            segment = Segment(flag, piece, self.sender.loop.time())
+        now, tap = self.sender.loop.time(), self._network.tap
+        for piece in self._pieces(data) if len(data) > SEGMENT_SIZE else (data,):
+            segment = Segment(flag, piece, now)
             self.outbox.append(segment)
             self.waiting += len(piece)
-            if self._network.tap:
-                self._network.tap(self.sender.number, self._side, segment)
+            if tap:
+                tap(self.sender.number, self._side, segment)
         self.start()
+
+    def _pieces(self, data: bytes) -> Iterator[bytes]:
+        """Yield the parts of a write that travel as one each."""
+        size = self.faults.segment_size
+        return (data[start : start + size] for start in range(0, len(data), size))
 
     def reset(self) -> None:
         """Send a reset behind what a closed socket still sends; the rest never leaves."""
@@ -196,14 +200,13 @@ class Wire:
         if self._leaving or not self.outbox or self._network.holds(self):
             return
         self._bandwidth = bandwidth = self.faults.bandwidth
-        if bandwidth is None:
-            self._leave_soon()
-            return
-        if self._busy_since is None:
-            self._busy_since, self._bits = self.sender.loop.time(), 0
-        self._bits += 8 * len(self.outbox[0].data)
-        # Counted from the begin of the burst, not from segment to segment, so that no rounding adds up.
-        self._leaving = self.sender.call_at(self._busy_since + self._bits / bandwidth, self._leave)
+        if bandwidth is not None:
+            self._leave_in_turn(bandwidth)
+        elif self.waiting <= WINDOW and self._last_left < self.sender.loop.time():
+            self._leave()
+        else:
+            # in the next turn, with the rest of a burst, which fills the buffer until then
+            self._leaving = self.sender.call_soon(self._leave)
 
     def stop(self) -> None:
         """Send nothing more; what has left travels on. The segment on its way out starts over later."""
@@ -259,46 +262,49 @@ class Wire:
             self.sender.watch_buffer()
         return segment
 
-    def _leave_soon(self) -> None:
-        """Leave now, or in the next turn with the rest of a burst, which fills the buffer until then."""
-        if self.waiting <= WINDOW and self._last_left < self.sender.loop.time():
-            self._leave()
-        else:
-            self._leaving = self.sender.call_soon(self._leave)
+    def _leave_in_turn(self, bandwidth: float) -> None:
+        if self._busy_since is None:
+            self._busy_since, self._bits = self.sender.loop.time(), 0
+        self._bits += 8 * len(self.outbox[0].data)
+        # Counted from the begin of the burst, not from segment to segment, so that no rounding adds up.
+        self._leaving = self.sender.call_at(self._busy_since + self._bits / bandwidth, self._leave)
 
     def _leave(self) -> None:
         self._leaving = None
         faults = self.faults
+        outbox = self.outbox
         self._last_left = now = self.sender.loop.time()
-        for _ in range(len(self.outbox) if faults.bandwidth is None else 1):
-            segment = self.outbox.popleft()
+        for _ in range(len(outbox) if faults.bandwidth is None else 1):
+            segment = outbox.popleft()
             self.waiting -= len(segment.data)
             arrival = now + faults.delay()
             if arrival < self._last_arrival:
                 arrival = self._last_arrival
             self._last_arrival = segment.arrival = arrival
             self.flight.append(segment)
-        if not self.outbox:
+        if not self._landing:
+            self._expect()
+        if outbox:
+            self.start()
+        else:
             self._busy_since = None
-        self._expect()
-        self.start()
         self.sender.watch_buffer()
 
     def _expect(self) -> None:
-        if self.flight and not self._landing:
-            self._landing = self.receiver.call_at(self.flight[0].arrival, self._land)
+        self._landing = self.receiver.call_at(self.flight[0].arrival, self._land)
 
     def _land(self) -> None:
         self._landing = None
-        now = self.receiver.loop.time()
-        while self.flight and self.flight[0].arrival <= now:
-            segment = self.flight.popleft()
+        flight, now = self.flight, self.receiver.loop.time()
+        while flight and flight[0].arrival <= now:
+            segment = flight.popleft()
             if segment.flag == "RST":
                 self.receiver.read()
                 self.discard()
             self.inbox.append(segment)
             self.unread += len(segment.data)
-        self._expect()
+        if flight and not self._landing:
+            self._expect()
         self.receiver.read()
         if self.inbox:
             self.sender.watch_buffer()
@@ -352,7 +358,7 @@ class Endpoint(asyncio.Transport):
         self._protocol = protocol
 
     def is_closing(self) -> bool:
-        return self._ending or self.state in ("closing", "lost") or self.loop.is_closed()
+        return self._ending or self.state == "closing" or self.state == "lost" or self.loop.is_closed()
 
     def is_reading(self) -> bool:
         return self._reading and not self.is_closing()
@@ -368,14 +374,15 @@ class Endpoint(asyncio.Transport):
             self.call_soon(self.read)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        if not isinstance(data, bytes | bytearray | memoryview):
-            raise TypeError(f"data is {type(data).__name__}: bytes are needed")
+        if type(data) is not bytes:
+            data = _as_bytes(data)
         if self._wrote_eof:
             raise RuntimeError("cannot write after write_eof()")
         if not data or self.is_closing():
             return
-        self.outbound.send("", bytes(data))
-        if self.outbound.buffered > self._high:
+        outbound = self.outbound
+        outbound.send("", data)
+        if outbound.waiting + outbound.unread > self._high:
             self._pause_writing()
 
     def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
@@ -442,9 +449,9 @@ class Endpoint(asyncio.Transport):
 
     def read(self) -> None:
         """Take what has arrived, until reading pauses."""
-        inbox = self.inbound.inbox
-        while inbox and self._reads(inbox[0]):
-            self._receive(self.inbound.take())
+        inbound = self.inbound
+        while inbound.inbox and self._reads(inbound.inbox[0]):
+            self._receive(inbound.take())
 
     def open(self, protocol: Any) -> None:
         """Begin to serve a protocol."""
@@ -461,10 +468,12 @@ class Endpoint(asyncio.Transport):
         self._end(None)
 
     def _has_news(self) -> bool:
+        if self._ending:
+            return False
         size = self.outbound.waiting + self.outbound.unread
-        if self.state == "open" and not self._ending:
+        if self.state == "open":
             return size <= self._low if self._writing_paused else size > self._high
-        return self.state == "closing" and not self._ending and size <= WINDOW
+        return self.state == "closing" and size <= WINDOW
 
     def _tell_news(self) -> None:
         self._watching = False
@@ -484,13 +493,11 @@ class Endpoint(asyncio.Transport):
             self._call(self._protocol.pause_writing)
 
     def _reads(self, segment: Segment) -> bool:
-        if self._network.is_frozen(self.host):
+        if self.host in self._network.frozen:
             return False
         if segment.flag == "RST" or self.state == "lost":
             return True
-        if self.is_closing():
-            return not segment.data
-        return self._reading
+        return not segment.data if self.is_closing() else self._reading
 
     def _receive(self, segment: Segment) -> None:
         if not segment.flag and self.state != "lost":
@@ -680,7 +687,7 @@ class Network:
         self._hosts: dict[str, None] = {"client": None}
         self._of_hosts: dict[tuple[str, Direction, str], float | None] = {}
         self._cut: set[tuple[str, Direction]] = set()
-        self._frozen: set[str] = set()
+        self.frozen: set[str] = set()
         self._listeners: dict[Address, Listener] = {}
         self._connections: dict[int, tuple[Endpoint, Endpoint]] = {}
         self._count = 0
@@ -721,7 +728,7 @@ class Network:
 
     def freeze(self, host: str) -> None:
         """Let the host's sockets neither read nor write; its tasks go on."""
-        self._frozen.add(self.known(host))
+        self.frozen.add(self.known(host))
         self.note("frozen", host)
         for wire in self._wires():
             if wire.sender.host == host:
@@ -729,7 +736,7 @@ class Network:
 
     def thaw(self, host: str) -> None:
         """Let the host's sockets read and write again."""
-        self._frozen.discard(self.known(host))
+        self.frozen.discard(self.known(host))
         self.note("thawed", host)
         self._start_wires()
         for endpoint in self._endpoints():
@@ -848,11 +855,12 @@ class Network:
 
     def holds(self, wire: Wire) -> bool:
         """Tell whether a fault keeps a wire's sender from sending."""
-        return wire.sender.host in self._frozen or self._is_cut(wire)
+        frozen, cut = self.frozen, self._cut
+        return bool(frozen or cut) and (wire.sender.host in frozen or self._is_cut(wire))
 
     def is_frozen(self, host: str) -> bool:
         """Tell whether the host's sockets do nothing."""
-        return host in self._frozen
+        return host in self.frozen
 
     def listener(self, address: Address) -> Listener | None:
         """Return who serves at an address, if anybody."""
@@ -924,7 +932,13 @@ class Network:
     def _marks(self, host: str) -> str:
         cut = [way for way in ONE_WAY["both"] if (host, way) in self._cut]
         mark = " (cut)" if len(cut) == 2 else f" ({cut[0]} cut)" if cut else ""
-        return mark + " (frozen)" * (host in self._frozen)
+        return mark + " (frozen)" * (host in self.frozen)
+
+
+def _as_bytes(data: object) -> bytes:
+    if not isinstance(data, bytes | bytearray | memoryview):
+        raise TypeError(f"data is {type(data).__name__}: bytes are needed")
+    return bytes(data)
 
 
 def _ways(host: str, direction: Direction) -> set[tuple[str, Direction]]:
