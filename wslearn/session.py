@@ -180,9 +180,9 @@ class Live:
     def __get__(self, session: RawSession | None, owner: type) -> Any:
         if session is None:
             return self
-        number, value = session._own.get(self.name, (0, None))
-        is_own = number > session._options.stamp_of(self.name)
-        return value if is_own else getattr(session._options, self.name)
+        name, options = self.name, session._options
+        number, value = session._own.get(name, (0, None))
+        return value if number > options.stamp_of(name) else getattr(options, name)
 
     def __set__(self, session: RawSession, value: Any) -> None:
         checked = Options.checks[self.name](self.name, value)
@@ -1031,7 +1031,7 @@ class Session(RawSession):
         """Send the Pong before the messages that wait."""
         if self._close_sent:
             return
-        pong = encode(Pong(ping.data), self._key())
+        pong = wrap(FIN | Pong.kind, ping.data, self._key())
         if self._paused:
             # "an endpoint ... MAY elect to send a Pong frame for only the most recently processed
             # Ping frame" (5.5.3)
@@ -1109,9 +1109,9 @@ class Heartbeat:
     def restart(self) -> None:
         """Forget an outstanding ping and wait one whole period."""
         self.stop()
-        session = self._session
-        if session.ping_period is not None:
-            self._timer = session._loop.call_later(session.ping_period, self._beat)
+        loop, period = self._session._loop, self._session.ping_period
+        if period is not None:
+            self._timer = loop.call_at(loop.time() + period, self._beat)
 
     def stop(self) -> None:
         self._payload = self._unsent = self._left = None
@@ -1144,7 +1144,7 @@ class Heartbeat:
     def _beat(self) -> None:
         session = self._session
         self._payload = b"[ping " + session._chance(32).hex().encode() + b" ping]"
-        ping = encode(Ping(self._payload), session._key())
+        ping = wrap(FIN | Ping.kind, self._payload, session._key())
         if session._paused:
             self._unsent = ping
             self._watch_the_transport()
