@@ -7,6 +7,7 @@ import gc
 import logging
 import math
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -594,7 +595,56 @@ async def interrupted_in_another_task(net):
     await wait_for_ever()
 
 
-SCENES = [interrupted, interrupted_in_a_callback, interrupted_in_another_task]
+async def interrupted_where_an_object_goes(net):
+    class Thing:
+        def __del__(self):
+            signal.raise_signal(signal.SIGINT)
+
+    await asyncio.sleep(1)
+    Thing()
+    await wait_for_ever()
+
+
+async def interrupted_and_deaf(net):
+    while True:
+        with suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        await asyncio.sleep(1)
+
+
+async def interrupted_at_its_end(net):
+    with suppress(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+
+
+async def interrupted_in_a_finally(net):
+    try:
+        raise LookupError("lost")
+    finally:
+        signal.raise_signal(signal.SIGINT)
+
+
+async def interrupted_while_it_is_cancelled(net):
+    async def linger():
+        try:
+            await wait_for_ever()
+        finally:
+            signal.raise_signal(signal.SIGINT)
+
+    start(linger())
+    await asyncio.sleep(1)
+
+
+SCENES = [
+    interrupted,
+    interrupted_in_a_callback,
+    interrupted_in_another_task,
+    interrupted_where_an_object_goes,
+    interrupted_and_deaf,
+    interrupted_at_its_end,
+    interrupted_in_a_finally,
+    interrupted_while_it_is_cancelled,
+]
 
 
 @pytest.mark.usefixtures("silence")
@@ -619,6 +669,60 @@ def test_ctrl_c_ends_a_scene_inside_a_running_loop(scene):
         return task.cancelling()
 
     assert asyncio.run(main()) == 0
+
+
+async def converse(net):
+    app = Application()
+    app.install(WebSockets, ping_period=0.5)
+
+    @app.websocket("/")
+    async def echo(session):
+        async for frame in session.incoming:
+            await session.send(frame)
+
+    async def visit(url):
+        async with connect(url) as session:
+            for _ in range(3):
+                await session.send("x")
+                await session.incoming.receive()
+                await asyncio.sleep(0.4)
+
+    async with app.start("server", 80) as server:
+        await asyncio.gather(*(visit(server.url()) for _ in range(5)))
+
+
+def struck(at=math.inf):
+    """Run a conversation with Ctrl-C at the n-th call of a function; return how many there were."""
+    count = 0
+
+    def strike(frame, event, argument):
+        nonlocal count
+        if event == "call" and (count := count + 1) == at:
+            signal.raise_signal(signal.SIGINT)
+
+    async def scene(net):
+        sys.setprofile(strike)
+        await converse(net)
+        sys.setprofile(None)
+
+    try:
+        simulate(scene, latency=0.1)
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
+def test_ctrl_c_is_heard_at_whatever_moment_it_strikes(caplog):
+    before = signal.getsignal(signal.SIGINT)
+    struck()  # what is done but once is done
+    moments = random.Random(0).sample(range(1, struck() + 1), 80)
+    for moment in moments:
+        with pytest.raises(KeyboardInterrupt):
+            struck(moment)
+        assert asyncio._get_running_loop() is None
+        assert signal.getsignal(signal.SIGINT) is before
+    assert caplog.records == []
 
 
 # what a simulation does not have

@@ -832,7 +832,8 @@ class RawSession(asyncio.BufferedProtocol):
             log.debug("session %d: %d: %s", self.number, error.code, error)
             self._say(_close(error.code, error))
         else:
-            log.error("session %d: %s failed", self.number, what, exc_info=error)
+            if not isinstance(error, KeyboardInterrupt | SystemExit):
+                log.error("session %d: %s failed", self.number, what, exc_info=error)
             self._say(failure(error))
 
     def _is_own(self, error: BaseException) -> bool:

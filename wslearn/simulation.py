@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import Context
+from types import FrameType
 from typing import Any, NoReturn, TypeVar, TypeVarTuple
 
 from wslearn.errors import Stalled
@@ -28,6 +29,8 @@ Ts = TypeVarTuple("Ts")
 
 PATIENCE = 100_000
 """Callbacks that may run without time passing."""
+UNHEARD = frozenset(("__del__", "_remove"))
+"""Functions that run when an object goes: what they raise is printed, and lost. `_remove` is a WeakSet's."""
 
 
 def simulate(
@@ -60,8 +63,8 @@ def simulate(
         raise TypeError(f"seed is {seed!r}: a whole number or a text is needed")
     faults = Faults(latency, jitter, bandwidth, seed)
     last = seconds("horizon", horizon)
-    with _outside_the_running_loop(), _interruptible():
-        loop = VirtualLoop(faults, seed, last)
+    with _interruptible() as interrupt, _outside_the_running_loop():
+        loop = VirtualLoop(faults, seed, last, interrupt)
         try:
             return loop.run_until_complete(_begin(scene, loop.network))
         finally:
@@ -96,6 +99,19 @@ class SceneTask(asyncio.Task[Any]):
         return self._number
 
 
+class Interrupt:
+    """Ctrl-C while a scene runs: raised where it strikes, and by the loop's next turn if nobody heard it."""
+
+    struck = False
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        self.struck = True
+        while frame is not None and frame.f_code.co_name not in UNHEARD:
+            if frame.f_code is VirtualLoop._run_once.__code__:
+                raise KeyboardInterrupt
+            frame = frame.f_back
+
+
 def _refuse(what: str) -> NoReturn:
     raise RuntimeError(f"{what}: not in a simulation, which is one thread, virtual time, a network in memory")
 
@@ -112,17 +128,19 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     # BaseEventLoop's own, the same from Python 3.11 to 3.14.
     _check_closed: Callable[[], None]
+    _closed: bool
     _ready: deque[asyncio.Handle]
     _scheduled: list[tuple[float, int, asyncio.TimerHandle]]
     _stopping: bool
     _thread_id: int | None
     _timer_cancelled_count: int
 
-    def __init__(self, faults: Faults, seed: int | str, horizon: float) -> None:
+    def __init__(self, faults: Faults, seed: int | str, horizon: float, interrupt: Interrupt) -> None:
         super().__init__()
         self._now = 0.0
         self.network = SimulatedNetwork(self, faults)
         self._horizon = horizon
+        self._interrupt = interrupt
         self._chance = random.Random(f"{seed}/bytes")
         self._callbacks = 0
         self._timers = 0
@@ -193,7 +211,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
                     self.run_until_complete(asyncio.wait(self._cancelled_tasks()))
         finally:
             for task in self._tasks:
-                task._log_destroy_pending = False  # type: ignore[attr-defined]
+                _drop(task)
             self.close()
 
     def create_task(self, coro: Any, *, name: object = None, **options: Any) -> asyncio.Task[Any]:
@@ -210,7 +228,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.TimerHandle:
         """Call back at a virtual time; at the same time, first come, first served."""
-        self._check_closed()
+        if self._closed:
+            self._check_closed()
         self._timers += 1
         timer = asyncio.TimerHandle(when, callback, args, self, context)
         heapq.heappush(self._scheduled, (when, self._timers, timer))
@@ -228,26 +247,30 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def _run_once(self) -> None:
         """Let time pass when nothing else is to be done, and call back whatever is due."""
         ready = self._ready
+        if self._interrupt.struck and not self._finishing:
+            raise KeyboardInterrupt
         if not ready and not self._stopping:
             self._jump()
         self._callbacks += len(ready) or 1
         if self._callbacks > PATIENCE:
             self._stall(f"{PATIENCE} callbacks ran and no time passed")
-        while self._scheduled and self._scheduled[0][0] <= self._now:
+        scheduled, now = self._scheduled, self._now
+        while scheduled and scheduled[0][0] <= now:
             ready.append(self._pop_timer())
         for _ in range(len(ready)):
             handle = ready.popleft()
-            if not handle.cancelled():
+            if not handle._cancelled:
                 handle._run()
 
     def _jump(self) -> None:
         if self._timer_cancelled_count > max(100, len(self._scheduled) // 2):
-            self._scheduled = [entry for entry in self._scheduled if not entry[2].cancelled()]
+            self._scheduled = [entry for entry in self._scheduled if not entry[2]._cancelled]
             self._timer_cancelled_count = 0
             heapq.heapify(self._scheduled)
-        while self._scheduled and self._scheduled[0][2].cancelled():
+        scheduled = self._scheduled
+        while scheduled and scheduled[0][2]._cancelled:
             self._pop_timer()
-        next_time = self._scheduled[0][0] if self._scheduled else math.inf
+        next_time = scheduled[0][0] if scheduled else math.inf
         if next_time == math.inf:
             self._stall("all wait for ever")
         if next_time > self._horizon:
@@ -260,7 +283,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def _pop_timer(self) -> asyncio.TimerHandle:
         timer = heapq.heappop(self._scheduled)[2]
         timer._scheduled = False  # type: ignore[attr-defined]
-        self._timer_cancelled_count -= timer.cancelled()
+        if timer._cancelled:
+            self._timer_cancelled_count -= 1
         return timer
 
     def _stall(self, why: str) -> NoReturn:
@@ -293,6 +317,14 @@ def _begin(
     if not inspect.iscoroutine(coroutine):
         raise TypeError(f"scene is {scene!r}: write `async def scene(net): ...`, with async")
     return coroutine
+
+
+def _drop(task: asyncio.Task[Any]) -> None:
+    """Let nobody be told that a task goes before its end, or before its begin."""
+    task._log_destroy_pending = False  # type: ignore[attr-defined]
+    coroutine = task.get_coro()
+    if inspect.iscoroutine(coroutine) and inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
+        coroutine.close()
 
 
 def _describe(task: asyncio.Task[Any]) -> str:
@@ -331,17 +363,21 @@ def _outside_the_running_loop() -> Iterator[None]:
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
-    """Let Ctrl-C raise KeyboardInterrupt here, whatever the running loop does with it."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    previous = signal.getsignal(signal.SIGINT)
+def _interruptible() -> Iterator[Interrupt]:
+    """Let Ctrl-C end the scene with KeyboardInterrupt, whatever the running loop would do with it."""
+    interrupt = Interrupt()
+    is_main = threading.current_thread() is threading.main_thread()
+    previous = signal.getsignal(signal.SIGINT) if is_main else None
     if not callable(previous):
-        yield
+        yield interrupt
         return
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGINT, interrupt)
     try:
-        yield
+        yield interrupt
+    except KeyboardInterrupt:
+        interrupt.struck = False
+        raise
     finally:
         signal.signal(signal.SIGINT, previous)
+        if interrupt.struck:
+            raise KeyboardInterrupt
