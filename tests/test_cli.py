@@ -161,9 +161,11 @@ def launched(monkeypatch):
 def test_lab_in_a_checkout_opens_lesson_00_of_the_checkout(launched, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert cli.main(["lab"]) == 0
-    assert launched[0][:2] == [
+    extensions = NOTEBOOKS.parent / "wslearn" / "lab" / "labextensions"
+    assert launched[0][:3] == [
         f"--ServerApp.root_dir={NOTEBOOKS}",
         "--LabApp.default_url=/lab/tree/00-start-here.ipynb",
+        f"--LabApp.extra_labextensions_path={extensions}",
     ]
     assert list(tmp_path.iterdir()) == []
 

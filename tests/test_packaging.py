@@ -85,6 +85,14 @@ def test_wheel_has_the_lessons_and_what_the_views_need(wheel):
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 
+def test_wheel_brings_what_jupyterlab_loads_by_itself(wheel):
+    brought = [name for name in zipfile.ZipFile(wheel).namelist() if ".data/data/share/jupyter/" in name]
+    assert {name.rpartition("/labextensions/")[2] for name in brought} == {
+        "wslearn/package.json",
+        "wslearn/static/stored.js",
+    }
+
+
 def test_wheel_has_nothing_that_jupyter_left(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     assert [name for name in names if "/." in name or not name.startswith("wslearn")] == []

@@ -106,6 +106,8 @@ def lab(arguments: list[str]) -> int:
 
 def _lab_options(lessons: Path) -> list[str]:
     options = [f"--ServerApp.root_dir={lessons}", f"--LabApp.default_url=/lab/tree/{FIRST_LESSON}"]
+    # An installed package has brought it along; a checkout that is only on the path has not.
+    options.append(f"--LabApp.extra_labextensions_path={PACKAGE / 'lab' / 'labextensions'}")
     # In a container everybody is root, and Jupyter's refusal would be the first thing to read.
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         options.append("--allow-root")

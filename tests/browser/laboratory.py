@@ -23,7 +23,10 @@ import nbformat
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser, Locator, Page, Playwright, sync_playwright
 
+import wslearn
+
 NOTEBOOKS = Path(__file__).resolve().parent.parent.parent / "notebooks"
+LABEXTENSIONS = Path(wslearn.__file__).parent / "lab" / "labextensions"
 NO_CHROMIUM = (
     "no Chromium found: `apt-get install chromium` on Debian, `playwright install chromium` elsewhere"
 )
@@ -41,6 +44,7 @@ LAB_ARGUMENTS = [
     "--expose-app-in-browser",
     "--ServerApp.port_retries=0",
     "--LabApp.extension_manager=readonly",
+    f"--LabApp.extra_labextensions_path={LABEXTENSIONS}",
 ]
 SETTINGS = {
     "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},

@@ -1,10 +1,8 @@
-"""The editor of a frame and the handshake in a real JupyterLab: typed, sent, walked over, reopened."""
+"""The editor of a frame and the handshake in a real JupyterLab: typed, sent, walked over."""
 
-import nbformat
 import pytest
-from laboratory import barriers, change_theme, choose, errors, running_notebook
+from laboratory import barriers, change_theme, errors, running_notebook
 from playwright.sync_api import expect
-from regenerate import stable
 
 CELLS = [
     "from wslearn import Application, WebSockets\n"
@@ -247,22 +245,3 @@ def test_handshake_is_whole_and_keeps_nobody_out(page, handshake, pictures, them
     for view in (handshake, broken):
         assert view.evaluate("view => view.scrollWidth <= view.clientWidth")
         assert barriers(view) == []
-
-
-def test_saved_notebook_shows_its_views_without_a_kernel(page, laboratory, browser, pictures):
-    choose(page, "File", "Save Notebook")
-    path = laboratory.folder / "editor.ipynb"
-    page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")
-    saved = stable(nbformat.read(path, as_version=4))
-    saved.metadata = {}
-    nbformat.write(saved, laboratory.folder / "saved.ipynb")
-    reopened = browser.new_page(viewport={"width": 1300, "height": 1000})
-    reopened.goto(laboratory.url("lab/tree/saved.ipynb") + "&reset")
-    kernels = reopened.locator(".jp-Dialog select")
-    kernels.select_option(label="No Kernel")
-    reopened.locator(".jp-Dialog .jp-mod-accept").click()
-    tables = reopened.locator(".jp-OutputArea-output table")
-    expect(tables.first).to_contain_text("masking_key")
-    expect(tables.get_by_text("Upgrade: h2c")).to_be_visible()
-    reopened.screenshot(path=pictures / "saved.png", full_page=True)
-    reopened.close()

@@ -2,10 +2,8 @@
 
 import re
 
-import nbformat
 import pytest
 from laboratory import (
-    KERNEL,
     barriers,
     change_theme,
     errors,
@@ -15,9 +13,6 @@ from laboratory import (
     write_notebook,
 )
 from playwright.sync_api import expect
-
-from wslearn.lab import CloseStates, Conversation, Ladder
-from wslearn.trace import Trace
 
 SCENE = """
 import asyncio
@@ -259,26 +254,3 @@ def test_views_keep_nobody_out_and_fit(page, pictures, theme, width):
         assert barriers(view) == []
         assert view.evaluate("view => view.scrollWidth <= view.clientWidth")
         view.screenshot(path=pictures / f"{name}-{theme}-{width}.png")
-
-
-def test_saved_views_read_well_without_a_kernel(browser, laboratory):
-    trace = Trace()
-    trace.begin(0)
-    trace.record_head(1, "client", [(0, b"GET / HTTP/1.1\r\n\r\n")], 18)
-    trace.record_head(1, "server", [(0, b"HTTP/1.1 101 Switching Protocols\r\n\r\n")], 36)
-    trace.record(0, 1, "server", b"\x81\x05Hello")
-    cells = []
-    for view in (Conversation, Ladder, CloseStates):
-        data, _ = view(trace)._repr_mimebundle_()
-        data.pop("application/vnd.jupyter.widget-view+json", None)
-        output = nbformat.v4.new_output("execute_result", data, execution_count=1)
-        cells.append(nbformat.v4.new_code_cell("view", outputs=[output], execution_count=1))
-    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": KERNEL})
-    nbformat.write(notebook, laboratory.folder / "saved.ipynb")
-    page = browser.new_page(viewport={"width": 1300, "height": 1000})
-    page.goto(laboratory.url("lab/tree/saved.ipynb") + "&reset")
-    outputs = page.locator(".jp-OutputArea-output")
-    expect(outputs.locator("td", has_text="'Hello'").first).to_be_visible()
-    expect(outputs.locator("pre", has_text="── Text 'Hello' ──").first).to_be_visible()
-    expect(outputs.locator("strong", has_text="→ open").first).to_be_visible()
-    page.close()
