@@ -553,18 +553,15 @@ class Mark(Extension):
         self.rsv = {bit}
         self.letter = letter
 
+        self.codec = Marking(letter.encode(), f"rsv{bit}")
+
     def offer(self):
         return {"letter": self.letter}
 
-    def accept(self, offered):
-        return (offered, Marking(self)) if offered == self.offer() else None
-
 
 class Marking(Codec):
-    def __init__(self, mark):
-        self.letter = mark.letter.encode()
-        (bit,) = mark.rsv
-        self.bit = f"rsv{bit}"
+    def __init__(self, letter, bit):
+        self.letter, self.bit = letter, bit
 
     def encode(self, frame):
         if frame.opcode:
@@ -663,6 +660,42 @@ def test_each_extension_sees_which_frame_is_a_continuation():
     found, trace = talk(handler, ours=extensions, theirs=extensions)
     assert found == Text("Hello")
     assert [frame.wire[0] for frame in trace.frames[:3]] == [0x61, 0x80, 0xE1]
+
+
+class Count(Codec):
+    """Writes a number into each frame that it sends."""
+
+    sent = 0
+
+    def encode(self, frame):
+        self.sent += 1
+        return Text(f"{frame.read_text()} {self.sent}")
+
+
+class Counting(Extension):
+    """The shortest extension: a name and a codec."""
+
+    name = "x-count"
+    codec = Count()
+
+
+def test_a_name_and_a_codec_are_an_extension_and_each_session_counts_by_itself():
+    async def handler(session):
+        assert session.extension(Counting).codec is not Counting.codec
+        return [(await say_hello(session)).read_text() for _ in range(2)]
+
+    for _ in range(2):
+        found, trace = talk(handler, ours=[Counting()], theirs=[Counting()])
+        assert found == ["Hello 1 1", "Hello 2 2"]
+        assert b"\r\nSec-WebSocket-Extensions: x-count\r\n" in trace.handshakes[0].response
+    assert Counting.codec.sent == 0
+
+
+@pytest.mark.parametrize("offer", ["x-count; fast", "x-count; fast=1", "x-counts", "X-Count"])
+def test_offer_unlike_its_own_is_declined_by_an_extension_that_does_not_negotiate(offer):
+    assert answer([Counting()], offer) == ""
+    with pytest.raises(HandshakeError, match=r"does not answer|was not offered"):
+        agree([Counting()], offer)
 
 
 @pytest.mark.parametrize(

@@ -55,9 +55,12 @@ class Extension:
     UTF-8 while it arrives. In `session.extensions` stand copies with the `parameters` that were agreed
     and the session's own `codec`.
 
+    A name and a codec are enough; who negotiates writes `offer` and `accept`, too.
+
     Args:
         name: its token in the handshake.
         rsv: numbers of the reserved bits that it uses, of 1, 2 and 3.
+        codec: what each session gets a copy of, if `accept` does not make one.
     """
 
     name: str
@@ -70,8 +73,11 @@ class Extension:
         return {}
 
     def accept(self, offered: Parameters) -> tuple[Parameters, Codec] | None:
-        """Return a server's answer to an offer and the codec of its session; None declines the offer."""
-        raise NotImplementedError
+        """Return a server's answer to an offer and the codec of its session; None declines the offer.
+
+        By default a server takes what it would offer as a client, and nothing else.
+        """
+        return (offered, copy(self.codec)) if offered == self.offer() else None
 
     def agree(self, accepted: Parameters) -> tuple[Parameters, Codec] | None:
         """Return what a client makes of the server's answer and its codec; None fails the connection.

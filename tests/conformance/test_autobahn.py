@@ -87,6 +87,20 @@ async def echo_all(fuzzer: Fuzzer, at_once: int) -> None:
     await asyncio.gather(*(echo_some() for _ in range(at_once)))
 
 
+def test_no_case_of_the_suite_is_left_out(suite):
+    async def planned(patterns):
+        async with fuzzing(suite, patterns) as fuzzer:
+            return fuzzer.cases
+
+    async def main():
+        parts = [await planned(patterns) for patterns in (QUICK, QUICK_COMPRESSION, SLOW, SLOW_COMPRESSION)]
+        return sum(parts, []), await planned(["*"])  # noqa: RUF017
+
+    claimed, every = asyncio.run(main())
+    assert len(claimed) == len(every) == 517
+    assert set(claimed) == set(every)
+
+
 def test_judgement_is_strict():
     def judged(behavior: str, close: str, case: str = "1.1.1") -> list[str]:
         results: Results = {case: {"behavior": behavior, "behaviorClose": close}}
