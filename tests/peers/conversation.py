@@ -3,8 +3,9 @@
 import asyncio
 import os
 import shutil
+import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -34,10 +35,16 @@ BY_BROWSERS = [
 ]
 BY_ALL = [*BY_BROWSERS, "fragmented aüb", "pong hello"]
 
+NARROW = Deflate(
+    client_no_context_takeover=True,
+    server_no_context_takeover=True,
+    client_max_window_bits=9,
+    server_max_window_bits=9,
+)
 ways = pytest.mark.parametrize(
     ("scheme", "extensions"),
-    [("ws", []), ("wss", []), ("ws", [Deflate()])],
-    ids=["ws", "wss", "compressed"],
+    [("ws", []), ("wss", []), ("ws", [Deflate()]), ("ws", [NARROW])],
+    ids=["ws", "wss", "compressed", "compressed with all four parameters"],
 )
 
 
@@ -108,7 +115,9 @@ async def running(*command: str | Path, **environment: str) -> AsyncIterator[asy
         yield process.stdout
     finally:
         if process.returncode is None:
-            process.kill()
+            with suppress(ProcessLookupError):
+                # process.kill() would look whether it is over, and take what the loop waits for
+                os.kill(process.pid, signal.SIGKILL)
         await process.wait()
 
 

@@ -16,6 +16,7 @@ from conversation import (
     HERE,
     LIMIT,
     MESSAGES,
+    NARROW,
     PARTS,
     Threaded,
     application,
@@ -115,6 +116,8 @@ def test_our_server_talks_with_their_client(certificate, peer, scheme, extension
             # Java's compresses nothing
             is_compressed = bool(extensions) and peer is not java
             assert [b"permessage-deflate" in answer for answer in answers] == [is_compressed] * len(answers)
+            windows = 2 if is_compressed and extensions == [NARROW] else 0
+            assert {answer.count(b"_max_window_bits=9") for answer in answers} == {windows}
             return lines, [event.detail for event in server.trace.events if event.name == "closed"]
 
     caplog.set_level(logging.WARNING)

@@ -15,6 +15,7 @@ from conversation import (
     HERE,
     LIMIT,
     MESSAGES,
+    NARROW,
     PARTS,
     Threaded,
     described,
@@ -25,7 +26,7 @@ from conversation import (
 from helpers import until
 from websockets.exceptions import ConnectionClosed
 
-from wslearn import CloseReason, Ping, Pong, Text, connect
+from wslearn import CloseReason, Deflate, Ping, Pong, Text, connect
 
 
 async def talk(url: str, ssl, extensions) -> list[str]:
@@ -37,6 +38,9 @@ async def talk(url: str, ssl, extensions) -> list[str]:
 
     async with opened() as session:
         assert [type(extension) for extension in session.extensions] == list(map(type, extensions))
+        assert (
+            NARROW not in extensions or session.extension(Deflate).parameters.keys() == NARROW.offer().keys()
+        )
         for message in MESSAGES:
             await session.send(message)
             frame = await session.incoming.receive()
