@@ -28,6 +28,8 @@ from conversation import (
 from laboratory import running_chromium
 from websockets.exceptions import ConnectionClosed
 
+from wslearn.lab.lesson_09 import BIG, page_reads
+
 
 async def asynchronous(url: str, tls) -> list[str]:
     return await talk(websockets.asyncio.client.connect, url, tls)
@@ -165,3 +167,13 @@ def test_chromium_says_its_origin_and_others_than_the_servers_get_403(free_port,
     heard, responses = asyncio.run(asyncio.wait_for(main(), LIMIT))
     assert heard == seen
     assert responses[-1].startswith(f"HTTP/1.1 {status} ".encode())
+
+
+def test_chromium_makes_another_number_of_one_that_needs_54_bits():
+    async def main():
+        async with application().start() as server:
+            script = "text => String(JSON.parse(text).id)"
+            return await asyncio.to_thread(in_a_page, server.url(), script, f'{{"id":{BIG}}}')
+
+    shown = asyncio.run(asyncio.wait_for(main(), LIMIT))
+    assert shown == str(page_reads(str(BIG))) == "9007199254740992"
