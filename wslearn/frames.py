@@ -145,8 +145,13 @@ class Frame:
         if not isinstance(data, bytes):
             data = _as_bytes(type(self).__name__, data)
         self.data = data
-        self.first: int = int(self.kind)
-        self.fin, self.rsv1, self.rsv2, self.rsv3 = fin, rsv1, rsv2, rsv3
+        self.first: int = (
+            int(self.kind)
+            | (0x80 if fin else 0)
+            | (0x40 if rsv1 else 0)
+            | (0x20 if rsv2 else 0)
+            | (0x10 if rsv3 else 0)
+        )
 
     @property
     def opcode(self) -> int:

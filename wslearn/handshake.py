@@ -39,6 +39,10 @@ class Fields(Headers):
     Source: RFC 9110, section 5.3.
     """
 
+    def __init__(self) -> None:
+        # empty, without looking for what to begin with
+        self.clear()
+
     def __getitem__(self, name: str) -> str:
         # "combine the field lines ... by appending each subsequent field line value to the initial
         # field line value in order, separated by a comma"
@@ -177,7 +181,8 @@ def _read_headers(lines: Sequence[str]) -> Headers:
             named = NAME.match(line)
             what = f"value of {named[1]} cannot stand there" if named else "name and colon are needed"
             raise ValueError(f"no header in line {number}: {what}")
-        headers[found[1]] = found[2].rstrip(" \t")
+        name, value = found.groups()
+        headers.set_insecure(name, value.rstrip(" \t"))  # it was checked here
     return headers
 
 

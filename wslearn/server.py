@@ -33,7 +33,7 @@ from wslearn.handshake import (
     upgrade_head,
 )
 from wslearn.options import WebSockets
-from wslearn.session import Call, Handler, RawSession, Session, end_writing, is_cancelled, run_in
+from wslearn.session import Alarm, Call, Handler, RawSession, Session, end_writing, is_cancelled, run_in
 from wslearn.trace import Trace
 
 log = logging.getLogger(__name__)
@@ -367,7 +367,7 @@ class Opening(asyncio.Protocol):
         self._chunks: list[tuple[float, bytes]] = []
         self._head = bytearray()
         self._answered = False
-        self._timer: asyncio.TimerHandle | None = None
+        self._alarm = Alarm(self._loop)
         self._task: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -377,11 +377,11 @@ class Opening(asyncio.Protocol):
             self._transport.abort()
             return
         self._listening.openings.add(self)
-        seconds = self._listening.options.open_timeout
-        self._timer = self._loop.call_at(self._began + seconds, self._too_slow, seconds)
+        self._seconds = self._listening.options.open_timeout
+        self._alarm.set(self._began + self._seconds, self._too_slow)
 
-    def _too_slow(self, seconds: float) -> None:
-        self._refuse(Refused(408, f"no request within open_timeout={seconds:g} s"))
+    def _too_slow(self) -> None:
+        self._refuse(Refused(408, f"no request within open_timeout={self._seconds:g} s"))
 
     def data_received(self, data: bytes) -> None:
         if self._answered:
@@ -433,7 +433,7 @@ class Opening(asyncio.Protocol):
             raise Refused(405, f"method {request.method}: GET is needed", Allow="GET")
         if plain and not (sockets and asks_upgrade(request)):
             route, parameters = plain[0]
-            self._stop_timer()
+            self._alarm.cancel()
             self._answered = True
             self._task = self._loop.create_task(self._get(route, self._call(request, parameters)))
             return
@@ -461,7 +461,7 @@ class Opening(asyncio.Protocol):
             raise Refused(500, type(error).__name__) from None
         head = upgrade_head(key, route.protocol, extensions.header)
         self._write(head, len(head))
-        self._done()
+        self._listening.openings.discard(self)
         session = kind(
             self._transport,
             options,
@@ -471,6 +471,7 @@ class Opening(asyncio.Protocol):
             self._call(request, parameters),
             route.protocol,
             extensions,
+            self._alarm,
         )
         self._listening.open(session, route.handler, rest)
 
@@ -518,8 +519,7 @@ class Opening(asyncio.Protocol):
             return
         wire = response.encode()
         self._write(wire, len(wire) - len(response.body))
-        self._stop_timer()
-        self._timer = self._loop.call_later(self._listening.options.close_timeout, self.cut)
+        self._alarm.set(self._loop.time() + self._listening.options.close_timeout, self.cut)
         if self._transport.can_write_eof():
             end_writing(self._transport)
         else:
@@ -535,14 +535,6 @@ class Opening(asyncio.Protocol):
         self._listening.trace.record_head(self._number, "client", self._chunks, None)
         self._chunks = []
 
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-
-    def _done(self) -> None:
-        self._listening.openings.discard(self)
-        self._stop_timer()
-
     def cut(self) -> None:
         """End the connection now."""
         if not self._transport.is_closing():
@@ -555,7 +547,8 @@ class Opening(asyncio.Protocol):
         return is_working and self._transport.can_write_eof()
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._done()
+        self._listening.openings.discard(self)
+        self._alarm.cancel()
         self._give_up_head()
         if self._task is not None:
             self._task.cancel()

@@ -191,6 +191,45 @@ class Live:
         run_in(session._loop, session._option_changed, self.name, f"{before} → {checked}")
 
 
+class Alarm:
+    """The one timer of a connection, set for what is due next.
+
+    Nearly always that is put off before it comes: a later time takes no new timer, but is waited for when
+    the one that runs has rung.
+    """
+
+    __slots__ = ("_due", "_loop", "_ring", "_timer")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._due = 0.0
+        self._ring: Callable[[], object] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def set(self, due: float, ring: Callable[[], object]) -> None:
+        """Call `ring` at a time of the loop, and nothing else any more."""
+        if self._timer is not None and self._timer.when() > due:
+            self.cancel()
+        self._due, self._ring = due, ring
+        if self._timer is None:
+            self._timer = self._loop.call_at(due, self._rings)
+
+    def cancel(self) -> None:
+        """Call nothing."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = self._ring = None
+
+    def _rings(self) -> None:
+        assert self._timer is not None
+        assert self._ring is not None
+        if self._timer.when() < self._due:
+            self._timer = self._loop.call_at(self._due, self._rings)
+            return
+        ring, self._timer, self._ring = self._ring, None, None
+        ring()
+
+
 class CloseReasonAwaitable:
     """Why the session ended, to be awaited any number of times."""
 
@@ -218,33 +257,58 @@ class RawSession(asyncio.BufferedProtocol):
     may be assigned at any time, from any thread.
     """
 
+    # No dictionary: what is misspelt is an error, and what is not is found faster.
+    __slots__ = (
+        "__weakref__",
+        "_alarm",
+        "_buffer",
+        "_chance",
+        "_close_received",
+        "_close_sent",
+        "_controls",
+        "_deadline",
+        "_deaf",
+        "_direct",
+        "_eof",
+        "_farewell",
+        "_fin_due",
+        "_future",
+        "_gone",
+        "_handler_ended",
+        "_heard",
+        "_held",
+        "_loop",
+        "_masks",
+        "_mute",
+        "_on_lost",
+        "_options",
+        "_over",
+        "_own",
+        "_paused",
+        "_peer",
+        "_reader",
+        "_reason",
+        "_side",
+        "_stopped",
+        "_tasks",
+        "_told",
+        "_transport",
+        "_unfinished",
+        "_waiting",
+        "_weight",
+        "call",
+        "extensions",
+        "incoming",
+        "number",
+        "outgoing",
+        "protocol",
+        "trace",
+    )
+
     masking = Live()
     max_frame_size = Live()
     close_timeout = Live()
     whole_messages = False
-
-    # What is the same in nearly all sessions nearly always stands here. Python keeps up to 30 attributes of
-    # an object without a dictionary of its own, and finds them faster.
-    _direct = WHOLE
-    _on_lost: Callable[[RawSession], None] | None = None
-    _deadline: asyncio.TimerHandle | None = None
-    _unfinished: type[Frame] | None = None
-    _reason: CloseReason | None = None
-    _farewell: Close | None = None
-    _weight = Weight.COURSE
-    _held = False  # our Close waits until the handler has come to the end
-    _mute = False  # nothing more may be sent
-    _deaf = False  # nothing more is parsed
-    _paused = False  # the transport takes no more
-    _stopped = False  # we read no more, as `incoming` is full
-    _heard = False  # something has arrived since somebody looked
-    _fin_due = False  # TCP ends behind what waits
-    _close_sent = False
-    _close_received = False
-    _handler_ended = False
-    _eof = False  # the peer's FIN was read
-    _over = False  # nothing passes any more
-    _gone = False  # the transport said so
 
     def __init__(
         self,
@@ -256,17 +320,14 @@ class RawSession(asyncio.BufferedProtocol):
         call: Call,
         protocol: str | None = None,
         extensions: Extensions | None = None,
+        alarm: Alarm | None = None,
     ) -> None:
         self.call = call
         self.protocol = protocol
         self.extensions = Extensions() if extensions is None else extensions
         self.trace = trace
         self.number = number
-        if extensions:
-            # in their place, so that who has none pays nothing
-            self._encode = self._encode_extended  # type: ignore[method-assign]
-            self._deliver = self._deliver_extended  # type: ignore[method-assign]
-            self._direct = frozenset()
+        self._direct = frozenset() if extensions else WHOLE
         self.incoming: Incoming[Frame] = Incoming(options.channels.incoming.capacity)
         self.outgoing: Outgoing[Message] = Outgoing(
             options.channels.outgoing.capacity, self.send, self._try_send, self._encode
@@ -291,6 +352,26 @@ class RawSession(asyncio.BufferedProtocol):
         self._controls: list[tuple[bytes, asyncio.Future[None] | None]] = []
         self._tasks: list[asyncio.Task[Any]] = []
         self._told: list[Exception] = []
+        self._alarm = Alarm(self._loop) if alarm is None else alarm
+        self._on_lost: Callable[[RawSession], None] | None = None
+        self._unfinished: type[Frame] | None = None
+        self._reason: CloseReason | None = None
+        self._farewell: Close | None = None
+        self._weight = Weight.COURSE
+        self._deadline = False  # the time to the cut runs
+        self._held = False  # our Close waits until the handler has come to the end
+        self._mute = False  # nothing more may be sent
+        self._deaf = False  # nothing more is parsed
+        self._paused = False  # the transport takes no more
+        self._stopped = False  # we read no more, as `incoming` is full
+        self._heard = False  # something has arrived since somebody looked
+        self._fin_due = False  # TCP ends behind what waits
+        self._close_sent = False
+        self._close_received = False
+        self._handler_ended = False
+        self._eof = False  # the peer's FIN was read
+        self._over = False  # nothing passes any more
+        self._gone = False  # the transport said so
 
     # ── what an application calls ────────────────────────────────────────────────────────────────
 
@@ -391,6 +472,10 @@ class RawSession(asyncio.BufferedProtocol):
             self._transport.write(wire if len(wire) < HIGH_WATER else memoryview(wire))
 
     def _encode(self, message: Message) -> bytes:
+        """Return the bytes of a data frame as its extensions have made it."""
+        return self._encode_extended(message) if self.extensions else self._encode_plain(message)
+
+    def _encode_plain(self, message: Message) -> bytes:
         """Return the bytes of a data frame, as a continuation where a message is unfinished."""
         kind: type[Frame]
         if isinstance(message, Frame):
@@ -420,7 +505,7 @@ class RawSession(asyncio.BufferedProtocol):
         for extension in self.extensions:
             frame = extension.codec.encode(frame)
             frame.opcode = opcode
-        return type(self)._encode(self, frame)
+        return self._encode_plain(frame)
 
     def _continue(self, kind: type[Frame], first: int) -> int:
         if kind is self._unfinished:
@@ -549,6 +634,13 @@ class RawSession(asyncio.BufferedProtocol):
             self._peer_closed(frame)
 
     def _deliver(self, frame: Frame) -> None:
+        """Give a frame or message to the handler."""
+        if self.extensions:
+            self._deliver_extended(frame)
+        else:
+            self._deliver_plain(frame)
+
+    def _deliver_plain(self, frame: Frame) -> None:
         if not self.incoming.put(frame) and not self._discards:
             self._overflow("incoming", self.incoming.capacity)
 
@@ -569,7 +661,7 @@ class RawSession(asyncio.BufferedProtocol):
             self._failed(error, "an extension")
             self.incoming.end(self._refusal())
         else:
-            type(self)._deliver(self, frame)
+            self._deliver_plain(frame)
 
     def _stop_reading(self) -> None:
         self._stopped = True
@@ -626,8 +718,9 @@ class RawSession(asyncio.BufferedProtocol):
         """Stop what only an open session does."""
 
     def _begin_deadline(self) -> None:
-        if self._deadline is None and not self._gone:
-            self._deadline = self._loop.call_later(self.close_timeout, self._cut)
+        if not (self._deadline or self._gone):
+            self._deadline = True
+            self._alarm.set(self._loop.time() + self.close_timeout, self._cut)
 
     def _end_incoming(self, error: Exception) -> bool:
         """Set the last item of `incoming`; tell whether a message stands before it."""
@@ -888,10 +981,15 @@ class RawSession(asyncio.BufferedProtocol):
         """Take over the transport, with what arrived behind the handshake's head."""
         self._transport.set_write_buffer_limits(high=HIGH_WATER)
         self._transport.set_protocol(self)
+        self._wait_for_the_first_beat()
         self.trace.event(self._loop.time(), self.number, "opened", self.call.path)
         if rest:
             self._reader.feed(rest)
             self._parse()
+
+    def _wait_for_the_first_beat(self) -> None:
+        """Raw sessions send no pings, and nothing else is due."""
+        self._alarm.cancel()
 
     # ── what the transport calls ─────────────────────────────────────────────────────────────────
 
@@ -936,8 +1034,7 @@ class RawSession(asyncio.BufferedProtocol):
         self._stream_ended()
         self._wake()
         self._cancel_tasks()
-        if self._deadline is not None:
-            self._deadline.cancel()
+        self._alarm.cancel()
         if self._on_lost is not None:
             self._on_lost(self)
 
@@ -949,17 +1046,18 @@ class Session(RawSession):
     thread; `latency` is the newest round trip in seconds, None before the first pong.
     """
 
+    __slots__ = ("_heartbeat", "_opening", "_pieces", "latency")
+
     ping_period = Live()
     timeout = Live()
     whole_messages = True
-    latency: float | None = None
-    _opening: Frame | None = None
-    _pieces: Pieces | None = None
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
+        self.latency: float | None = None
+        self._opening: Frame | None = None
+        self._pieces: Pieces | None = None
         self._heartbeat = Heartbeat(self)
-        self._heartbeat.restart()
 
     @classmethod
     def _negotiable(cls, options: Options) -> Extensions:
@@ -1052,6 +1150,9 @@ class Session(RawSession):
     def _closing(self) -> None:
         self._heartbeat.stop()
 
+    def _wait_for_the_first_beat(self) -> None:
+        self._heartbeat.restart()
+
     def _handler_failed(self, error: BaseException) -> None:
         self._failed(error, f"the handler of {self.call.shown_path}")
 
@@ -1094,11 +1195,10 @@ class Heartbeat:
     The wait for a pong stands still while our own full `incoming` stops the reading.
     """
 
-    __slots__ = ("_backlog", "_due", "_left", "_payload", "_quiet", "_sent", "_session", "_timer", "_unsent")
+    __slots__ = ("_backlog", "_due", "_left", "_payload", "_quiet", "_sent", "_session", "_unsent")
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._timer: asyncio.TimerHandle | None = None
         self._payload: bytes | None = None  # of the ping that waits for its pong
         self._unsent: bytes | None = None  # the ping, as long as the transport takes no more
         self._backlog = 0  # bytes that the transport still had then
@@ -1110,15 +1210,19 @@ class Heartbeat:
     def restart(self) -> None:
         """Forget an outstanding ping and wait one whole period."""
         self.stop()
-        loop, period = self._session._loop, self._session.ping_period
-        if period is not None:
-            self._timer = loop.call_at(loop.time() + period, self._beat)
+        period = self._session.ping_period
+        if period is None:
+            self._session._alarm.cancel()
+        else:
+            self._set(period, self._beat)
 
     def stop(self) -> None:
+        """Forget an outstanding ping; what the session does next has the alarm."""
         self._payload = self._unsent = self._left = None
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+
+    def _set(self, seconds: float, ring: Callable[[], None]) -> None:
+        self._due = self._session._loop.time() + seconds
+        self._session._alarm.set(self._due, ring)
 
     def pong(self, payload: bytes) -> None:
         """Take a pong; only the one with the outstanding payload counts."""
@@ -1135,7 +1239,7 @@ class Heartbeat:
     def stand_still(self) -> None:
         if self._payload is not None and self._left is None:
             self._left = max(0.0, self._due - self._session._loop.time())
-            self._cancel_timer()
+            self._session._alarm.cancel()
 
     def go_on(self) -> None:
         if self._left is not None:
@@ -1163,12 +1267,11 @@ class Heartbeat:
         self._wait(self._session.timeout)
 
     def _wait(self, seconds: float) -> None:
-        self._cancel_timer()
         if self._session._stopped:
             self._left = seconds
-            return
-        self._due = self._session._loop.time() + seconds
-        self._timer = self._session._loop.call_at(self._due, self._is_due)
+            self._session._alarm.cancel()
+        else:
+            self._set(seconds, self._is_due)
 
     def _is_due(self) -> None:
         if self._session._loop.time() - self._due > LATE:
@@ -1181,7 +1284,10 @@ class Heartbeat:
     def _listen(self) -> None:
         """Let whole turns of the loop bring what has arrived."""
         self._quiet, self._session._heard = 0, False
-        self._timer = self._session._loop.call_later(0, self._judge)
+        self._look_again()
+
+    def _look_again(self) -> None:
+        self._session._alarm.set(self._session._loop.time(), self._judge)
 
     def _judge(self) -> None:
         session = self._session
@@ -1190,13 +1296,9 @@ class Heartbeat:
             return
         self._quiet += 1
         if self._quiet < QUIET_TURNS:
-            self._timer = session._loop.call_later(0, self._judge)
+            self._look_again()
         else:
             session._ping_timed_out()
-
-    def _cancel_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
 
 
 def _as_frame(message: Message) -> Frame:
