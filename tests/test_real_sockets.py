@@ -7,6 +7,7 @@ import logging
 import socket
 import ssl
 import time
+import weakref
 from contextlib import asynccontextmanager, suppress
 
 import pytest
@@ -19,6 +20,7 @@ from helpers import UPGRADE, echo, until
 from wslearn import (
     Application,
     Binary,
+    ChannelClosed,
     Channels,
     CloseReason,
     HandshakeError,
@@ -284,6 +286,33 @@ def test_cell_run_twice_leaves_no_second_server_behind():
         return answers
 
     assert asyncio.run(main()) == [False, False, True]
+
+
+@pytest.mark.parametrize("connecting", [connect, connect_raw])
+def test_session_that_has_ended_is_freed_at_once_on_both_sides(connecting):
+    held = []
+
+    async def main():
+        async with application().start() as server:
+            async with connecting(server.url()) as session:
+                await session.send("Hello")
+                await session.incoming.receive()
+                held.extend(weakref.ref(end) for end in (session, *server.sessions))
+                channel = session.outgoing
+                await session.close()
+            del session
+            await until(lambda: not server.sessions)
+            assert [end() for end in held] == [None, None]
+            assert not channel.try_send(Text("too late"))
+            with pytest.raises(ChannelClosed):
+                await channel.send(Text("too late"))
+
+    gc.disable()
+    try:
+        asyncio.run(main())
+    finally:
+        gc.enable()
+    assert len(held) == 2
 
 
 async def run_cell(source: str, names: dict) -> None:

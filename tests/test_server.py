@@ -578,6 +578,15 @@ def test_options_of_a_server_reach_its_open_and_later_sessions_at_once():
     simulate(scene)
 
 
+def test_option_assigned_to_the_server_itself_is_an_attribute_error():
+    async def scene(net):
+        server = await echo_application().start("server", 80)
+        with pytest.raises(AttributeError, match="'ping_period'"):
+            server.ping_period = 1
+
+    simulate(scene)
+
+
 def test_last_assignment_wins_on_a_session_and_on_its_server():
     async def scene(net):
         server = await echo_application().start("server", 80)

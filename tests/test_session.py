@@ -1980,6 +1980,17 @@ def test_bad_value_of_a_session_is_named_and_changes_nothing(name, value, error)
     converse("server", script)
 
 
+@both_sides
+@pytest.mark.parametrize("raw", [False, True])
+def test_misspelt_option_of_a_session_is_an_attribute_error(side, raw):
+    async def scene(net):
+        peer = await meet(side, Listener(), raw=raw)
+        with pytest.raises(AttributeError, match="'ping_perod'"):
+            peer.session.ping_perod = 1
+
+    simulate(scene)
+
+
 def test_trace_tells_when_a_session_opened_changed_and_closed():
     async def script(peer):
         peer.session.timeout = 7

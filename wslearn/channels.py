@@ -173,8 +173,8 @@ class Incoming(Generic[T]):
     @property
     def idle(self) -> bool:
         """Whether no item waits and none is in anybody's hands."""
-        if self._items:
-            return False
+        if self._items or not self.holders:
+            return not self._items
         is_owned = self.owner is not None and not self.owner.done()
         return not any(is_owned or not holder.done() for holder in self.holders)
 
@@ -258,7 +258,7 @@ class Outgoing(Generic[T]):
         encode: returns the bytes of an item whose turn has come, or raises.
     """
 
-    __slots__ = ("_encode", "_send", "_suspended", "_try_send", "_wires", "capacity", "taken")
+    __slots__ = ("_encode", "_end", "_send", "_suspended", "_try_send", "_wires", "capacity", "taken")
 
     def __init__(
         self,
@@ -272,16 +272,19 @@ class Outgoing(Generic[T]):
         self._send = send
         self._try_send = try_send
         self._encode = encode
+        self._end: Exception | None = None
         self._wires: deque[bytes] = deque()
         self._suspended: list[tuple[T, asyncio.Future[None]]] = []
 
     async def send(self, frame: T) -> None:
         """Send a frame, as `session.send` does."""
+        if self._end is not None:
+            raise self._end.with_traceback(None)
         await self._send(frame)
 
     def try_send(self, frame: T) -> bool:
         """Send a frame if that needs no waiting; tell whether it was taken."""
-        return self._try_send(frame)
+        return self._end is None and self._try_send(frame)
 
     def __len__(self) -> int:
         return len(self._wires)
@@ -336,6 +339,11 @@ class Outgoing(Generic[T]):
         for _, turn in suspended:
             if not turn.done():
                 turn.set_exception(error)
+
+    def end(self, error: Exception) -> None:
+        """Send nothing any more, and let go of who did: each holds the other."""
+        self._end = error
+        del self._send, self._try_send, self._encode
 
 
 class SharedFlow(Generic[T]):

@@ -160,7 +160,7 @@ class Extensions(list[Extension]):
     @property
     def header(self) -> str:
         """What a server writes into its answer."""
-        return _header([(extension.name, extension.parameters) for extension in self])
+        return _header([(extension.name, extension.parameters) for extension in self]) if self else ""
 
 
 def _claims(extension: Extension) -> list[str]:

@@ -211,7 +211,7 @@ def check_request(request: Request) -> None:
     if request.method != "GET":
         return
     lengths = request.headers.get_all("Content-Length")
-    if any(length != "0" for length in lengths) or "Transfer-Encoding" in request.headers:
+    if not set(lengths) <= {"0"} or "Transfer-Encoding" in request.headers:
         raise Refused(400, "the request has a body: none is allowed")
 
 
@@ -228,11 +228,11 @@ def check_upgrade(request: Request) -> str:
     Raises:
         Refused: 400 or 426, with the header that is wrong (RFC 6455, section 4.2.1).
     """
-    if not asks_upgrade(request):
-        raise _upgrade_required("this is a WebSocket: ask with Upgrade: websocket")
     for name, token in (("Upgrade", "websocket"), ("Connection", "upgrade")):
         # "containing a value "websocket" ... treated as an ASCII case-insensitive value"
         if token not in [found.lower() for found in tokens(request.headers, name)]:
+            if not asks_upgrade(request):
+                raise _upgrade_required("this is a WebSocket: ask with Upgrade: websocket")
             raise Refused(400, f"{name} is {request.headers.get_all(name)}: {token} is needed")
     versions = request.headers.get_all("Sec-WebSocket-Version")
     if versions != ["13"]:

@@ -213,6 +213,9 @@ class Starting:
 class Server:
     """A running server; it closes itself when nobody holds it any more."""
 
+    # what is misspelt is an error
+    __slots__ = ("__weakref__", "_listening")
+
     def __init__(self, listening: Listening) -> None:
         self._listening = listening
         weakref.finalize(self, listening.abandon).atexit = False
@@ -477,8 +480,10 @@ class Opening(asyncio.Protocol):
 
     def _check_origin(self, request: Request) -> None:
         allowed = self._listening.options.origins
+        if allowed is None:
+            return
         origin = request.headers.get("Origin")
-        if allowed is not None and origin is not None and origin not in allowed:
+        if origin is not None and origin not in allowed:
             raise Refused(403, f"Origin is {origin}: {', '.join(allowed) or 'none'} allowed")
 
     @staticmethod

@@ -17,8 +17,8 @@ import asyncio
 import logging
 import secrets
 import threading
+import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Generator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Literal, TypeVar, cast
@@ -74,6 +74,7 @@ Handler = Callable[[Any], Awaitable[object]]
 Message = str | bytes | Frame
 
 NORMAL = CloseReason(CloseCode.NORMAL_CLOSURE)
+GOOD_BYE = Close(NORMAL)
 GOING_AWAY = CloseReason(CloseCode.GOING_AWAY, "Server is going down")
 WHOLE = frozenset((FIN | Text.kind, FIN | Binary.kind))
 """First bytes of messages in one frame, which no extension has changed."""
@@ -108,7 +109,7 @@ class Weight(IntEnum):
 
 def chance(loop: asyncio.AbstractEventLoop) -> Callable[[int], bytes]:
     """Return the source of masking keys, nonces and ping payloads: a simulation's, or the system's."""
-    return cast(Callable[[int], bytes], getattr(loop, "token_bytes", secrets.token_bytes))
+    return cast("Callable[[int], bytes]", getattr(loop, "token_bytes", secrets.token_bytes))
 
 
 def run_in(loop: asyncio.AbstractEventLoop, callback: Callable[..., object], *arguments: object) -> None:
@@ -126,8 +127,10 @@ def run_in(loop: asyncio.AbstractEventLoop, callback: Callable[..., object], *ar
 
 def end_writing(transport: asyncio.WriteTransport) -> None:
     """Send FIN, unless a reset of the peer was first: who reads will find that."""
-    with suppress(OSError):
+    try:  # noqa: SIM105 - each connection comes by here
         transport.write_eof()
+    except OSError:
+        pass
 
 
 def is_cancelled(error: BaseException) -> bool:
@@ -345,7 +348,7 @@ class RawSession(asyncio.BufferedProtocol):
             side == "server",
             options.max_frame_size,
             whole_messages=self.whole_messages,
-            rsv=self.extensions.bits,
+            rsv=extensions.bits if extensions else 0,
         )
         self._future: asyncio.Future[CloseReason] = self._loop.create_future()
         self._waiting: list[asyncio.Future[None]] = []
@@ -828,10 +831,11 @@ class RawSession(asyncio.BufferedProtocol):
     def _refusal(self) -> ChannelClosed:
         """Return the error for who wants to send after the end."""
         reason = self._reason or (_said(self._farewell, "local") if self._farewell else None)
-        error = ChannelClosed(reason or CloseReason(CloseCode.ABNORMAL_CLOSURE, by="local"))
+        reason = reason or CloseReason(CloseCode.ABNORMAL_CLOSURE, by="local")
         for told in self._told:
-            if isinstance(told, ChannelClosed) and told.reason == error.reason:
+            if isinstance(told, ChannelClosed) and told.reason == reason:
                 return told.with_traceback(None)
+        error = ChannelClosed(reason)
         self._tell(error)
         return error
 
@@ -1035,6 +1039,7 @@ class RawSession(asyncio.BufferedProtocol):
         self._wake()
         self._cancel_tasks()
         self._alarm.cancel()
+        self.outgoing.end(self._refusal())
         if self._on_lost is not None:
             self._on_lost(self)
 
@@ -1097,7 +1102,7 @@ class Session(RawSession):
     def cancel(self) -> None:
         """End the session now: tasks are cancelled, a Close 1000 is tried, the connection is cut."""
         self._cancel_tasks()
-        self._cut(Close(NORMAL))
+        self._cut(GOOD_BYE)
 
     # ── receiving ────────────────────────────────────────────────────────────────────────────────
 
@@ -1140,7 +1145,7 @@ class Session(RawSession):
             self._write(pong)
 
     def _answer_close(self, close: Close, held: bool) -> None:
-        self._say(Close(close.data), Weight.COURSE, held=held)
+        self._say(close, Weight.COURSE, held=held)
 
     # ── closing ──────────────────────────────────────────────────────────────────────────────────
 
@@ -1158,7 +1163,7 @@ class Session(RawSession):
 
     def _end_of_handler(self) -> None:
         self._leave()
-        self._say(Close(NORMAL), Weight.COURSE)
+        self._say(GOOD_BYE, Weight.COURSE)
         self._room()
 
     # ── pings ────────────────────────────────────────────────────────────────────────────────────
@@ -1198,7 +1203,8 @@ class Heartbeat:
     __slots__ = ("_backlog", "_due", "_left", "_payload", "_quiet", "_sent", "_session", "_unsent")
 
     def __init__(self, session: Session) -> None:
-        self._session = session
+        # weak, so that a session which has ended is freed at once
+        self._session: Session = weakref.proxy(session)
         self._payload: bytes | None = None  # of the ping that waits for its pong
         self._unsent: bytes | None = None  # the ping, as long as the transport takes no more
         self._backlog = 0  # bytes that the transport still had then

@@ -362,9 +362,8 @@ class Trace:
             if sender == "server" and Deflate.name.encode() in head:
                 self._deflated[session] = header_of(read_response(head).headers)
             self._keep((entries[0][0], session, sender, b"", _Start(size, message=message)))
-            starred = BytesIO(head + data[size:])
-            for time, _, _, chunk, segment in entries:
-                self._keep((time, session, sender, starred.read(len(chunk)), segment))
+            for entry in entries if head == data[:size] else _cut_alike(head + data[size:], entries):
+                self._keep(entry)
         self._keep_head(_Head(number, (time, session, sender, head, segment), size))
 
     def _keep_head(self, head: _Head) -> None:
@@ -845,6 +844,13 @@ SECRET_HEADERS = re.compile(
     re.IGNORECASE,
 )
 QUERY = re.compile(rb"(?!HTTP/)[^ \r\n]+ [^?\r\n]*\?(.*) HTTP/")
+
+
+def _cut_alike(data: bytes, entries: list[_Entry]) -> Iterator[_Entry]:
+    """Yield entries with other bytes, in pieces of the same sizes."""
+    rest = BytesIO(data)
+    for time, session, sender, chunk, segment in entries:
+        yield time, session, sender, rest.read(len(chunk)), segment
 
 
 def redact(head: bytes) -> bytes:
