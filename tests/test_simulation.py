@@ -691,14 +691,15 @@ async def converse(net):
         await asyncio.gather(*(visit(server.url()) for _ in range(5)))
 
 
-def struck(at=math.inf):
-    """Run a conversation with Ctrl-C at the n-th call of a function; return how many there were."""
+def struck(*moments):
+    """Converse, with Ctrl-C at these calls of a function, counted from 1; return how many there are."""
     count = 0
 
     def strike(frame, event, argument):
         nonlocal count
-        if event == "call" and (count := count + 1) == at:
-            signal.raise_signal(signal.SIGINT)
+        count += event == "call"
+        if event == "call" and count in moments:
+            signal.getsignal(signal.SIGINT)(signal.SIGINT, frame)
 
     async def scene(net):
         sys.setprofile(strike)
@@ -712,17 +713,27 @@ def struck(at=math.inf):
     return count
 
 
-@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
-def test_ctrl_c_is_heard_at_whatever_moment_it_strikes(caplog):
-    before = signal.getsignal(signal.SIGINT)
+def moments(seed, count):
     struck()  # what is done but once is done
-    moments = random.Random(0).sample(range(1, struck() + 1), 80)
-    for moment in moments:
+    return random.Random(seed).sample(range(1, struck()), count)
+
+
+@pytest.mark.usefixtures("silence")
+def test_ctrl_c_is_heard_at_whatever_moment_it_strikes_and_nothing_else_is():
+    for moment in moments(0, 60):
         with pytest.raises(KeyboardInterrupt):
             struck(moment)
         assert asyncio._get_running_loop() is None
+
+
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
+def test_a_second_ctrl_c_ends_a_scene_on_the_spot():
+    before = signal.getsignal(signal.SIGINT)
+    for moment in moments(1, 30):
+        with pytest.raises(KeyboardInterrupt):
+            struck(moment, moment + 1)
+        assert asyncio._get_running_loop() is None
         assert signal.getsignal(signal.SIGINT) is before
-    assert caplog.records == []
 
 
 # what a simulation does not have

@@ -29,8 +29,8 @@ Ts = TypeVarTuple("Ts")
 
 PATIENCE = 100_000
 """Callbacks that may run without time passing."""
-UNHEARD = frozenset(("__del__", "_remove"))
-"""Functions that run when an object goes: what they raise is printed, and lost. `_remove` is a WeakSet's."""
+BRISK = frozenset(("wslearn", "asyncio", "websockets", "random", "weakref", "_weakrefset"))
+"""Modules in which no function takes long, so that the loop soon has its next turn."""
 
 
 def simulate(
@@ -100,13 +100,19 @@ class SceneTask(asyncio.Task[Any]):
 
 
 class Interrupt:
-    """Ctrl-C while a scene runs: raised where it strikes, and by the loop's next turn if nobody heard it."""
+    """Ctrl-C while a scene runs: heard by the loop's next turn, so that it leaves nothing half done.
+
+    It is raised at once where that may take long, and where it strikes again. Even there somebody may catch
+    it, or Python lose it, as in `__del__`: then the next turn hears it too.
+    """
 
     struck = False
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        self.struck = True
-        while frame is not None and frame.f_code.co_name not in UNHEARD:
+        is_first, self.struck = not self.struck, True
+        if is_first and frame and frame.f_globals.get("__name__", "").partition(".")[0] in BRISK:
+            return
+        while frame is not None and frame.f_code.co_name != "__del__":
             if frame.f_code is VirtualLoop._run_once.__code__:
                 raise KeyboardInterrupt
             frame = frame.f_back
