@@ -726,6 +726,19 @@ def test_ctrl_c_is_heard_at_whatever_moment_it_strikes_and_nothing_else_is():
         assert asyncio._get_running_loop() is None
 
 
+def test_ctrl_c_in_the_machinery_shows_none_of_it():
+    with pytest.raises(KeyboardInterrupt) as caught:
+        simulate(interrupted_in_a_callback)
+    assert [entry.name for entry in caught.traceback][1:] == ["simulate", "__exit__"]
+    assert caught.value.__suppress_context__
+
+
+def test_ctrl_c_in_a_scene_that_blocks_shows_where():
+    with pytest.raises(KeyboardInterrupt) as caught:
+        simulate(interrupted)
+    assert "interrupted" in [entry.name for entry in caught.traceback]
+
+
 @pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
 def test_a_second_ctrl_c_ends_a_scene_on_the_spot():
     before = signal.getsignal(signal.SIGINT)

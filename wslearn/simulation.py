@@ -63,7 +63,7 @@ def simulate(
         raise TypeError(f"seed is {seed!r}: a whole number or a text is needed")
     faults = Faults(latency, jitter, bandwidth, seed)
     last = seconds("horizon", horizon)
-    with _interruptible() as interrupt, _outside_the_running_loop():
+    with Interrupt() as interrupt, _outside_the_running_loop():
         loop = VirtualLoop(faults, seed, last, interrupt)
         try:
             return loop.run_until_complete(_begin(scene, loop.network))
@@ -107,13 +107,31 @@ class Interrupt:
     """
 
     struck = False
+    _at_once = False
+    _before: Any = None
 
-    def __call__(self, number: int, frame: FrameType | None) -> None:
+    def __enter__(self) -> Interrupt:
+        if threading.current_thread() is threading.main_thread():
+            before = signal.getsignal(signal.SIGINT)
+            if callable(before):
+                self._before = before
+                signal.signal(signal.SIGINT, self._strike)
+        return self
+
+    def __exit__(self, kind: object, error: object, traceback: object) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+        if self.struck and not (self._at_once and kind is KeyboardInterrupt):
+            # without the frames of the loop, in which nobody has anything to look for
+            raise KeyboardInterrupt from None
+
+    def _strike(self, number: int, frame: FrameType | None) -> None:
         is_first, self.struck = not self.struck, True
         if is_first and frame and frame.f_globals.get("__name__", "").partition(".")[0] in BRISK:
             return
         while frame is not None and frame.f_code.co_name != "__del__":
             if frame.f_code is VirtualLoop._run_once.__code__:
+                self._at_once = True
                 raise KeyboardInterrupt
             frame = frame.f_back
 
@@ -366,24 +384,3 @@ def _outside_the_running_loop() -> Iterator[None]:
         asyncio._set_running_loop(loop)
         if task:
             asyncio.tasks._enter_task(loop, task)
-
-
-@contextmanager
-def _interruptible() -> Iterator[Interrupt]:
-    """Let Ctrl-C end the scene with KeyboardInterrupt, whatever the running loop would do with it."""
-    interrupt = Interrupt()
-    is_main = threading.current_thread() is threading.main_thread()
-    previous = signal.getsignal(signal.SIGINT) if is_main else None
-    if not callable(previous):
-        yield interrupt
-        return
-    signal.signal(signal.SIGINT, interrupt)
-    try:
-        yield interrupt
-    except KeyboardInterrupt:
-        interrupt.struck = False
-        raise
-    finally:
-        signal.signal(signal.SIGINT, previous)
-        if interrupt.struck:
-            raise KeyboardInterrupt
