@@ -8,6 +8,7 @@ import pytest
 from wslearn import Application, Close, CloseReason, Ping, Pong, Trace, WebSockets, connect, simulate
 from wslearn.codec import encode
 from wslearn.lab import plots
+from wslearn.lab.still import Still
 
 MAX_PICTURE = 60_000  # bytes
 PNG = b"\x89PNG\r\n"
@@ -198,6 +199,50 @@ def test_every_text_in_a_picture_stands_on_the_paper():
                 box = text.get_window_extent()
                 assert paper.x0 <= box.x0, (name, text.get_text())
                 assert box.x1 <= paper.x1, (name, text.get_text())
+
+
+# light and dark
+
+
+def luminance(colour):
+    """Source: WCAG 2.2, relative luminance; the channels of a colour are 0 to 1."""
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in colour]
+    return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def contrast(one, other):
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def by_day(name):
+    return [int(name[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+
+
+def at_night(name):
+    """Return a colour as the style sheet turns it over: invert(0.93) hue-rotate(180deg).
+
+    Source: CSS Filter Effects, section 9.7.
+    """
+    red, green, blue = (0.93 - 0.86 * part for part in by_day(name))
+    grey = 2 * (0.213 * red + 0.715 * green + 0.072 * blue)
+    return [min(1, max(0, grey - part)) for part in (red, green, blue)]
+
+
+@pytest.mark.parametrize("seen", [by_day, at_night])
+@pytest.mark.parametrize("colour", [plots.BLUE, plots.GREEN, plots.VERMILLION, plots.INK])
+def test_text_has_contrast_enough_by_day_and_at_night(colour, seen):
+    assert "filter: invert(0.93) hue-rotate(180deg)" in Still._css
+    assert contrast(seen(colour), seen(plots.PAPER)) >= 4.5
+
+
+def test_a_picture_is_shown_with_its_text_and_stands_as_a_png_where_no_kernel_is():
+    picture = plots.histogram([10, 20, 30, 40])
+    assert repr(picture.still()) == repr(picture)
+    data, _ = picture._repr_mimebundle_()
+    assert data["text/plain"] == repr(picture)
+    assert data["image/png"].startswith(PNG)
+    assert "text/html" not in data
 
 
 # the slider

@@ -1,8 +1,8 @@
 """Still pictures of conversations in time; the only module that imports matplotlib.
 
 Each function takes data and returns a `Picture`: a figure for the eye, and as text the numbers that
-matter. Colours are Okabe and Ito's, with a glyph or a word beside each. Nothing here simulates or
-measures.
+matter. Colours are Okabe and Ito's in a darker shade, as text is written in them, with a glyph or a word
+beside each. Nothing here simulates or measures.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from functools import partial
 from io import BytesIO
 from typing import Any, NamedTuple
 
-from ipywidgets import Image, IntSlider, Label, Layout, VBox
+from ipywidgets import IntSlider, Label, Layout, VBox
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -22,11 +22,12 @@ from matplotlib.ticker import LogLocator, MaxNLocator
 from PIL import Image as Pixels
 
 from wslearn.frames import Close, CloseCode, Frame, Ping, Pong
+from wslearn.lab.still import Still
 from wslearn.trace import Trace, TracedFrame, TransitChunk
 
-BLUE, GREEN, VERMILLION = "#0072B2", "#009E73", "#D55E00"
+BLUE, GREEN, VERMILLION = "#0072B2", "#007F5C", "#B84F00"
 INK, PAPER = "#333333", "#ffffff"
-"""A sheet of paper on a dark desk too: these colours have no contrast to spare on a dark ground."""
+"""All is drawn on paper; `Still` turns it over where the notebook is dark."""
 
 WIDTH, DPI = 7.2, 140
 """Inches and dots per inch: the width of a notebook, and less than 60 kB in a file."""
@@ -38,7 +39,7 @@ FAULTS = {"cut": "cable cut", "frozen": "frozen", "reset": "reset", "link change
 class Picture:
     """A figure, and as text what is to be read in it.
 
-    The text is what prints and what tests compare.
+    The text is what prints and what tests compare. The notebook shows the figure in its theme.
     """
 
     def __init__(self, figure: Figure, text: str) -> None:
@@ -54,6 +55,13 @@ class Picture:
         # A palette of 64 colours takes a third of the bytes.
         Pixels.open(drawn).convert("RGB").quantize(64).save(file, "png", optimize=True)
         return file.getvalue()
+
+    def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        return self.still()._repr_mimebundle_(**options)
+
+    def still(self) -> Still:
+        """Return the figure as it is now, to be shown."""
+        return Still(png=self._repr_png_(), text=self.text)
 
 
 class Beat(NamedTuple):
@@ -401,27 +409,26 @@ class Slider(VBox):  # type: ignore[misc]
 
     def __init__(self, draw: Callable[[int], Picture], name: str, value: int, most: int) -> None:
         self._draw = draw
-        self._picture = draw(value)
-        self._image = Image(value=self._picture._repr_png_(), format="png", layout=Layout(max_width="100%"))
+        self._still = draw(value).still()
         self._error = Label()
         slider = number_slider(name, value, 0, most, self._moved)
-        super().__init__([slider, self._image, self._error], layout=Layout(align_items="flex-start"))
+        super().__init__([slider, self._still, self._error], layout=Layout(align_items="flex-start"))
 
     def _moved(self, change: Any) -> None:
         try:
-            self._picture = self._draw(change["new"])
+            picture = self._draw(change["new"])
         except Exception as error:  # Nobody sees what a callback raises: it is shown here.
             self._error.value = f"{type(error).__name__}: {error}"
             return
         self._error.value = ""
-        self._image.value = self._picture._repr_png_()
+        self._still.show(picture._repr_png_(), picture.text)
 
     def __repr__(self) -> str:
-        return repr(self._picture)
+        return repr(self._still)
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
         shown = super()._repr_mimebundle_(**options)
-        return {**shown, "text/plain": repr(self), "image/png": bytes(self._image.value)}
+        return {**shown, "text/plain": repr(self), "image/png": self._still.png}
 
 
 def number_slider(name: str, value: int, least: int, most: int, moved: Callable[[Any], object]) -> IntSlider:
