@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
-from html import escape
 from inspect import iscoroutinefunction
 from typing import Any, NamedTuple
 
@@ -28,6 +27,7 @@ from wslearn.lab.exercises import (
     right,
 )
 from wslearn.lab.predictions import Prediction
+from wslearn.lab.table import Table
 from wslearn.lab.two_servers import ours, theirs
 from wslearn.simulation import SimulatedNetwork
 
@@ -40,26 +40,13 @@ class End(NamedTuple):
     server: CloseReason
 
 
-class ThreeViews:
+class ThreeViews(Table):
     """Ends of conversations by name, a row each: what the wire carried, and what each side keeps."""
 
     def __init__(self, ends: Mapping[str, End]) -> None:
-        self._rows = [
-            ("", "on the wire", "client keeps", "server keeps"),
-            *((name, closes(end.wire), _kept(end.client), _kept(end.server)) for name, end in ends.items()),
-        ]
-
-    def __repr__(self) -> str:
-        widths = [max(map(len, column)) for column in zip(*self._rows, strict=True)]
-        return "\n".join("   ".join(map(str.ljust, row, widths)).rstrip() for row in self._rows)
-
-    def _repr_html_(self) -> str:
-        left = 'style="text-align:left"'
-        head = "".join(f'<th scope="col" {left}>{escape(cell)}</th>' for cell in self._rows[0])
-        body = "".join(
-            f"<tr>{''.join(f'<td {left}>{escape(cell)}</td>' for cell in row)}</tr>" for row in self._rows[1:]
-        )
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        headings = ("", "on the wire", "client keeps", "server keeps")
+        rows = [(name, closes(end.wire), _kept(end.client), _kept(end.server)) for name, end in ends.items()]
+        super().__init__([headings, *rows])
 
 
 def closes(wire: Trace) -> str:
