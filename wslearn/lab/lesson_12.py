@@ -36,6 +36,7 @@ from wslearn import (
 )
 from wslearn.lab.exercises import Exercise, Verdict, almost, compare_values, not_yet, right
 from wslearn.lab.predictions import Prediction
+from wslearn.lab.relay import Relay
 from wslearn.lab.two_servers import REQUEST
 from wslearn.session import Call, chance
 from wslearn.simulation import SimulatedNetwork
@@ -53,36 +54,23 @@ class Wiretap:
     def __init__(self, server: Server) -> None:
         self.heard = b""
         self._server = server
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._relay = Relay(("127.0.0.1", server.port), self._hear)
+
+    def _hear(self, data: bytes) -> None:
+        self.heard += data
 
     async def __aenter__(self) -> Wiretap:
-        self._relay = await asyncio.start_server(self._join, "127.0.0.1", 0)
+        self._port = await self._relay.listen("127.0.0.1", 0)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._relay.close()
-        for task in self._tasks:
-            task.cancel()
 
     def url(self, path: str) -> str:
         """Return the URL of a path of the server, by way of the tap."""
-        port = self._relay.sockets[0].getsockname()[1]
-        return self._server.url(path).replace(f":{self._server.port}", f":{port}")
-
-    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._server.port)
-        for pair in ((reader, far_writer), (far_reader, writer)):
-            task = asyncio.create_task(self._carry(*pair))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(65536):
-            self.heard += data
-            writer.write(data)
-        writer.close()
+        return self._server.url(path).replace(f":{self._server.port}", f":{self._port}")
 
 
 # ── six attacks ──────────────────────────────────────────────────────────────────────────────────
