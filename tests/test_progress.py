@@ -34,7 +34,11 @@ def cell(source):
 
 def test_right_answer_is_kept_in_the_working_folder(own_folder):
     made().check(1)
-    assert json.loads((own_folder / FILE).read_text()) == {"done": ["99.1"], "functions": {}}
+    assert json.loads((own_folder / FILE).read_text()) == {
+        "done": ["99.1"],
+        "functions": {},
+        "taken": {},
+    }
 
 
 def test_wrong_answer_after_a_right_one_takes_nothing_away():

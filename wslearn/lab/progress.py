@@ -1,7 +1,7 @@
 """What a learner has done: one plain JSON file in the working folder, which nothing sends anywhere.
 
 Kept are the numbers of exercises that were right, and of answers that are functions the code: lesson 14
-builds a server of them.
+builds a server of them. Of the cases of lesson 15 it is also kept how many clues and guesses each has taken.
 """
 
 from __future__ import annotations
@@ -28,11 +28,13 @@ class Progress:
         done: their numbers.
         functions: by number, the newest right code of an answer that is a function.
         known: the numbers of all exercises, in their order.
+        taken: by number, the clues and the guesses that a case has taken.
     """
 
     done: set[str] = field(default_factory=set)
     functions: dict[str, str] = field(default_factory=dict)
     known: Iterable[str] = ()
+    taken: dict[str, list[int]] = field(default_factory=dict)
 
     def __contains__(self, number: object) -> bool:
         return number in self.done
@@ -46,13 +48,18 @@ class Progress:
 
     def export(self, path: str | os.PathLike[str]) -> None:
         """Write it as JSON to a file of its own, to be put in place of `.wslearn-progress.json` elsewhere."""
-        kept = {"done": sorted(self.done), "functions": dict(sorted(self.functions.items()))}
+        kept: dict[str, Any] = {
+            "done": sorted(self.done),
+            "functions": dict(sorted(self.functions.items())),
+            "taken": dict(sorted(self.taken.items())),
+        }
         Path(path).write_text(json.dumps(kept, indent=1, ensure_ascii=False), encoding="utf-8")
 
     def reset(self) -> None:
         """Forget everything, in the file too."""
         self.done.clear()
         self.functions.clear()
+        self.taken.clear()
         with suppress(OSError):
             PROGRESS.unlink(missing_ok=True)
 
@@ -63,11 +70,19 @@ class Progress:
             self.functions[number] = code
         self._write()
 
+    def take(self, number: str, clues: int, guesses: int) -> None:
+        """Keep how many clues and guesses a case has taken, the most there were, until it is solved."""
+        if number not in self.done:
+            before = self.taken.get(number, [0, 0])
+            self.taken[number] = [max(before[0], clues), max(before[1], guesses)]
+            self._write()
+
     def forget(self, number: str) -> None:
         """Forget one exercise."""
-        if number in self.done:
+        if number in self.done or number in self.taken:
             self.done.discard(number)
             self.functions.pop(number, None)
+            self.taken.pop(number, None)
             self._write()
 
     def _write(self) -> None:
@@ -105,10 +120,20 @@ def read_progress(known: Iterable[str]) -> Progress:
     """Return the progress in the working folder; a file that is none counts as none."""
     with suppress(OSError, ValueError):
         match json.loads(PROGRESS.read_text(encoding="utf-8")):
-            case {"done": [*done], "functions": {**functions}}:
+            case {"done": [*done], "functions": {**functions}, **others}:
                 code = {str(number): str(text) for number, text in functions.items()}
-                return Progress(set(map(str, done)), code, known)
+                return Progress(set(map(str, done)), code, known, _taken(others.get("taken")))
     return Progress(known=known)
+
+
+def _taken(kept: object) -> dict[str, list[int]]:
+    """Return clues and guesses by number; what is none is left out."""
+    pairs = kept.items() if isinstance(kept, dict) else ()
+    return {
+        number: [*pair]
+        for number, pair in pairs
+        if isinstance(pair, list) and list(map(type, pair)) == [int, int]
+    }
 
 
 def code_of(answer: Any) -> str:
