@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 
@@ -39,7 +40,7 @@ def test_answer_of_another_form_is_told_and_is_no_guess(opened, answer):
         (guess(2), "◐ almost: guess 1: 2 of 3 fit; frame: frame 2 has 125 bytes of text, and came back"),
         (
             guess(0),
-            "◐ almost: guess 1: 2 of 3 fit; frame: 0 is the client's Text 'Goal!', and it does what it",
+            "◐ almost: guess 1: 2 of 3 fit; frame: 0 is the client's Text 'Goal!', and that is not it",
         ),
         (guess(17), "◐ almost: guess 1: 2 of 3 fit; frame: 17 is none of 0 to 5"),
         (guess("4"), "◐ almost: guess 1: 2 of 3 fit; frame: '4' is none of 0 to 5"),
@@ -145,15 +146,67 @@ def test_unknown_case_names_those_that_are():
         case("15.9")
 
 
-def test_every_finding_stands_in_its_evidence():
-    for each in exercises().values():
-        if isinstance(each, Case):
-            frames = each.finding.get("frame", 0)
-            for number in frames if isinstance(frames, tuple) else (frames,):
-                assert each.evidence()[number]
-            for name, choices in each.choices.items():
-                assert each.finding[name] in choices
-                assert set(each.astray.get(name, ())) < set(choices)
+CASES = [each for each in exercises().values() if isinstance(each, Case)]
+
+
+@pytest.mark.parametrize("each", CASES, ids=lambda each: each.number)
+def test_every_finding_stands_in_its_evidence_and_in_its_choices(each):
+    for name, want in each.finding.items():
+        for one in [*want] if isinstance(want, tuple | set) else [want]:
+            assert one in each.choices[name] if name in each.choices else each.evidence()[one]
+
+
+@pytest.mark.parametrize("each", CASES, ids=lambda each: each.number)
+def test_what_leads_astray_is_there_and_is_not_the_finding(each):
+    for name, reasons in each.astray.items():
+        base, _, place = name.partition(" ")
+        want = each.finding[base][int(place) - 1] if place else each.finding[base]
+        assert set(reasons).isdisjoint(want if isinstance(want, set) else {want})
+        known = each.choices.get(base, range(len(each.evidence().frames)))
+        assert set(reasons) <= set(known)
+
+
+@pytest.mark.parametrize("each", CASES, ids=lambda each: each.number)
+def test_task_names_every_choice(each):
+    assert [word for words in each.choices.values() for word in words if f"'{word}'" not in each.task] == []
+
+
+@pytest.mark.parametrize("each", CASES, ids=lambda each: each.number)
+def test_lesson_names_every_choice(each):
+    notebook = Path(__file__).resolve().parent.parent / "notebooks" / "15-case-files.ipynb"
+    text = notebook.read_text(encoding="utf-8").partition(f"## {each.number} ")[2].partition('"## ')[0]
+    assert [word for words in each.choices.values() for word in words if f"'{word}'" not in text] == []
+
+
+def test_pair_is_judged_part_by_part():
+    each = case("15.7")
+    each.reset()
+    answer = {
+        "header": ("Host", "Origin"),
+        "rule": ("hop by hop", "key"),
+        "side": ("proxy", "page"),
+        "repair": ...,
+    }
+    assert repr(each.check(answer)).startswith(
+        "✗ not yet: guess 1: 3 of 6 fit; header 1: the server takes any"
+    )
+    answer["header"] = ("Upgrade", "Origin")
+    assert repr(each.check(answer)).startswith(
+        "✗ not yet: guess 2: 4 of 6 fit; rule 2: a wrong key is answered"
+    )
+    answer["rule"] = ("hop by hop", "origin")
+    assert "5 of 6 fit; side 2: a browser writes Origin" in repr(each.check(answer))
+    assert "side 1 'proxy', side 2 'server'. The repair is still yours" in repr(each.check(answer))
+    assert "header 1: 'Upgrade" not in repr(each.check({**answer, "header": "Upgrade"}))
+
+
+def test_several_frames_may_be_right_and_one_is_told():
+    each = case("15.5")
+    each.reset()
+    found = {"rule": "no ping", "side": "server", "repair": ...}
+    assert all(repr(each.check({"frame": n, **found})).startswith("◐ almost: you have") for n in (10, 11, 12))
+    said = [repr(each.check({"frame": n, **found})) for n in (0, 1, 2)]
+    assert "so here it is: frame 10, rule 'no ping'" in said[-1]
 
 
 def test_right_is_what_a_repair_is_judged_by():

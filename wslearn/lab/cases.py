@@ -6,11 +6,11 @@ counted; what went wrong, and how a repair is tried, is each case's own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from html import escape
 from textwrap import indent
-from typing import Any
+from typing import Any, NamedTuple
 
 from wslearn.lab.evidence import Evidence
 from wslearn.lab.exercises import (
@@ -43,6 +43,25 @@ class Found(Verdict):
         return f"{super()._repr_html_()}<pre>{escape(self.code)}</pre>"
 
 
+class Part(NamedTuple):
+    """One part of an answer: its label, the name whose choices it has, what was given, what is wanted."""
+
+    label: str
+    name: str
+    given: Any
+    want: Any
+
+    @property
+    def fits(self) -> bool:
+        """Whether it is what is wanted, or one of what is."""
+        return any(self.given == each for each in (self.want if isinstance(self.want, Set) else [self.want]))
+
+    @property
+    def known(self) -> Any:
+        """What is wanted, or one of what is."""
+        return _one_of(self.want)
+
+
 class Case(Exercise):
     """A broken conversation.
 
@@ -51,8 +70,8 @@ class Case(Exercise):
         title: what people complain about.
         task: what to find and to mend.
         evidence: returns the recorded scene.
-        finding: what is wrong, by name; where a frame may be pointed at in several ways, a tuple of them.
-        choices: by name, what may be chosen.
+        finding: what is wrong, by name; a set where several are right, a pair where two are asked for.
+        choices: by name, the words to choose from; what has none is the number of a frame.
         astray: by name and value, why what tempts is not it.
         culprit: the code or the options that did it, which the learner mends.
         mend: plays the scene with the repair.
@@ -74,8 +93,8 @@ class Case(Exercise):
         clues: tuple[str, str, str],
         solution: str,
     ) -> None:
-        names = ", ".join(f'"{name}": {"..." if name == "frame" else STRINGS}' for name in finding)
-        starter = f'answer = {{{names}, "repair": ...}}'
+        blanks = ", ".join(f'"{name}": {_blank(want)}' for name, want in finding.items())
+        starter = f'answer = {{{blanks}, "repair": ...}}'
         super().__init__(number, 2, "D", task, self._judge_case, clues, starter, solution)
         self.complaint = title
         self.evidence = evidence
@@ -104,57 +123,69 @@ class Case(Exercise):
         names = [*self.finding, "repair"]
         if not isinstance(answer, Mapping) or set(answer) != set(names):
             return not_yet(f"a dictionary with {', '.join(names)} is needed")
-        if any(answer[name] in (..., None, "...") for name in self.finding):
+        parts = [*self._parts(answer)]
+        if any(part.given in (..., None, "...") for part in parts):
             return NOT_TRIED
-        if wrong := self._wrong_about(answer):
-            return self._guessed(answer, wrong)
+        if wrong := [part for part in parts if not part.fits]:
+            return self._guessed(parts, wrong)
         if answer["repair"] is ...:
             return Found("almost", "you have found it. Mend this, and give it as the repair:", self._culprit)
         verdict = self._mend(answer["repair"])
         return right(f"{verdict.text}. Solved with {self._spent()}") if verdict else verdict
 
-    def _wrong_about(self, answer: Mapping[str, Any]) -> dict[str, str]:
-        """Return why each part of a finding is wrong, by its name."""
-        return {
-            name: self._why(name, answer[name])
-            for name, want in self.finding.items()
-            if answer[name] not in (want if isinstance(want, tuple) else (want,))
-        }
+    def _parts(self, answer: Mapping[str, Any]) -> Iterator[Part]:
+        """Yield the parts of an answer, those of a pair one by one."""
+        for name, want in self.finding.items():
+            given = answer[name]
+            if not isinstance(want, tuple):
+                yield Part(name, name, given, want)
+                continue
+            is_pair = isinstance(given, tuple | list) and len(given) == len(want)
+            for n, each in enumerate(want):
+                yield Part(f"{name} {n + 1}", name, given[n] if is_pair else given, each)
 
-    def _why(self, name: str, value: Any) -> str:
-        if name in self.choices and value not in self.choices[name]:
-            return f"{value!r} is none of {', '.join(self.choices[name])}"
-        if why := self.astray.get(name, {}).get(value):
-            return why
-        if name != "frame":
-            return f"{value!r} is not it"
+    def _why(self, part: Part) -> str:
+        """Return why a part is not it."""
+        choices = self.choices.get(part.name, ())
+        if choices and part.given not in choices:
+            return f"{part.given!r} is none of {', '.join(choices)}"
+        for name in (part.label, part.name):
+            if why := self.astray.get(name, {}).get(part.given):
+                return why
+        if choices:
+            return f"{part.given!r} is not it"
         frames = self.evidence().frames
-        if not isinstance(value, int) or not 0 <= value < len(frames):
-            return f"{value!r} is none of 0 to {len(frames) - 1}"
-        return f"{value} is the {self.evidence().said(value)}, and it does what it should"
+        if not isinstance(part.given, int) or not 0 <= part.given < len(frames):
+            return f"{part.given!r} is none of 0 to {len(frames) - 1}"
+        return f"{part.given} is the {self.evidence().said(part.given)}, and that is not it"
 
-    def _guessed(self, answer: Mapping[str, Any], wrong: Mapping[str, str]) -> Verdict:
+    def _guessed(self, parts: Sequence[Part], wrong: Sequence[Part]) -> Verdict:
         """Count a guess; behind the last one say openly what it was."""
-        guess = repr([answer[name] for name in self.finding])
+        guess = repr([part.given for part in parts])
         if guess not in self._wrong:
             self._wrong.append(guess)
             self._take()
-        many, (name, why) = len(self.finding), next(iter(wrong.items()))
-        told = f"guess {len(self._wrong)}: {many - len(wrong)} of {many} fit; {name}: {why}"
+        fit = f"{len(parts) - len(wrong)} of {len(parts)} fit"
+        told = f"guess {len(self._wrong)}: {fit}; {wrong[0].label}: {self._why(wrong[0])}"
         if len(self._wrong) < GUESSES:
             return Verdict("almost" if len(wrong) == 1 else "not yet", told)
-        finding = ", ".join(
-            f"{name} {value[0]!r}" if isinstance(value, tuple) else f"{name} {value!r}"
-            for name, value in self.finding.items()
-        )
-        return not_yet(f"{told}. Three guesses are used, so here it is: {finding}. The repair is still yours")
+        found = ", ".join(f"{part.label} {part.known!r}" for part in parts)
+        return not_yet(f"{told}. Three guesses are used, so here it is: {found}. The repair is still yours")
 
     def _spent(self) -> str:
         """Return clues and guesses in words; the right guess counts too."""
         return f"{_count(self._hinted, 'clue')} and {_count(len(self._wrong) + 1, 'guess')}"
 
 
-STRINGS = '"..."'
+def _blank(want: Any) -> str:
+    """Return what stands in the stub for a part of a finding."""
+    if isinstance(want, tuple):
+        return f"({', '.join(map(_blank, want))})"
+    return '"..."' if isinstance(_one_of(want), str) else "..."
+
+
+def _one_of(want: Any) -> Any:
+    return min(want) if isinstance(want, Set) else want
 
 
 def _count(number: int, what: str) -> str:

@@ -37,7 +37,7 @@ class Evidence(Table):
 
     Args:
         trace: of a simulated network.
-        names: of its connections, by their numbers; those without a name are left out, none names all.
+        names: of its connections, by their numbers; what belongs to none of them is left out.
     """
 
     def __init__(self, trace: Trace, names: Mapping[int, str] | None = None) -> None:
@@ -45,7 +45,7 @@ class Evidence(Table):
         timeline = Timeline(trace)
         pieces = [piece for half in timeline.half for piece in _pieces(trace, half)]
         items = sorted([*timeline.items, *pieces], key=lambda item: item.time)
-        shown = [each for each in items if not names or each.session is None or each.session in names]
+        shown = [each for each in items if not names or each.session in names]
         self.frames = [each for each in shown if each.is_frame]
         rows = [HEADINGS, *(self._row(each, names or {}) for each in shown)]
         used = [column for column in range(len(HEADINGS)) if any(row[column] for row in rows[1:])]

@@ -56,8 +56,11 @@ SERVER_LEG = 2
 """The number of its session in a trace: the page comes to the proxy first."""
 
 
-def passing_on() -> Application:
-    """Return a proxy that hands on messages, and ends each leg in words of its own."""
+Ending = Callable[[CloseReason], Close]
+
+
+def passing_on(ending: Ending | None = None) -> Application:
+    """Return a proxy that hands on messages, and ends each leg in words of its own, or as `ending` says."""
     proxy = Application()
     proxy.install(WebSockets, ping_period=None)
 
@@ -65,17 +68,17 @@ def passing_on() -> Application:
     async def pass_on(page: Session) -> None:
         async with connect("ws://server/match", ping_period=None) as inner:
             page.launch(hand_on(page, inner))
-            await hand_on(inner, page)
+            await hand_on(inner, page, ending)
 
     return proxy
 
 
-async def hand_on(come: Session, go: Session) -> None:
-    """Send on what comes, and close the other leg without a code when this one has ended."""
+async def hand_on(come: Session, go: Session, ending: Ending | None = None) -> None:
+    """Send on what comes, and when this leg has ended close the other one, without a code or as told."""
     with suppress(ChannelClosed):
         async for frame in come.incoming:
             await go.send(frame)
-        await go.send(Close())
+        await go.send(ending(await come.close_reason) if ending else Close())
 
 
 def serving(handler: Callable[[Session], Awaitable[object]]) -> Application:

@@ -9,6 +9,9 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 
+END = b"\r\n\r\n"
+"""What ends a head."""
+
 
 class Relay:
     """Relays to one server.
@@ -17,14 +20,20 @@ class Relay:
         to: host and port of the server.
         heard: is called with each piece that passes.
         patience: seconds without a byte in either direction after which it cuts both sides; None for ever.
+        rewrite: what the head of each request becomes on its way, for a relay that reads heads.
     """
 
     def __init__(
-        self, to: tuple[str, int], heard: Callable[[bytes], object], patience: float | None = None
+        self,
+        to: tuple[str, int],
+        heard: Callable[[bytes], object] = lambda data: None,
+        patience: float | None = None,
+        rewrite: Callable[[bytes], bytes] | None = None,
     ) -> None:
         self._to = to
         self._heard = heard
         self._patience = patience
+        self._rewrite = rewrite
         self._joined: set[asyncio.Task[None]] = set()
 
     async def listen(self, host: str, port: int) -> int:
@@ -45,6 +54,8 @@ class Relay:
         self._joined.add(task)
         task.add_done_callback(self._joined.discard)
         far_reader, far_writer = await asyncio.open_connection(*self._to)
+        if self._rewrite:
+            far_writer.write(self._rewrite(await reader.readuntil(END)))
         try:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._patience) as silence:
