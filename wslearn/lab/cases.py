@@ -93,8 +93,7 @@ class Case(Exercise):
         clues: tuple[str, str, str],
         solution: str,
     ) -> None:
-        blanks = ", ".join(f'"{name}": {_blank(want)}' for name, want in finding.items())
-        starter = f'answer = {{{blanks}, "repair": ...}}'
+        starter = f"answer = {_blanks(finding)}"
         super().__init__(number, 2, "D", task, self._judge_case, clues, starter, solution)
         self.complaint = title
         self.evidence = evidence
@@ -175,6 +174,14 @@ class Case(Exercise):
     def _spent(self) -> str:
         """Return clues and guesses in words; the right guess counts too."""
         return f"{_count(self._hinted, 'clue')} and {_count(len(self._wrong) + 1, 'guess')}"
+
+
+def _blanks(finding: Mapping[str, Any]) -> str:
+    """Return a dictionary to be filled in, with a line for each part where these are pairs."""
+    parts = [f'"{name}": {_blank(want)}' for name, want in finding.items()] + ['"repair": ...']
+    if any(isinstance(want, tuple) for want in finding.values()):
+        return "\n    ".join(["{", *(f"{part}," for part in parts)]) + "\n}"
+    return f"{{{', '.join(parts)}}}"
 
 
 def _blank(want: Any) -> str:
