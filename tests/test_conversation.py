@@ -97,7 +97,7 @@ def test_number_of_what_has_gone_says_so():
         view.step()
     view.selected = 1
     assert (view.shown, view.told) == (1, "the trace has let this one go")
-    assert view.rows["gone"] + len(view.rows["items"]) == view.timeline.gone + len(trace.frames)
+    assert len(view.timeline.items) == len(trace.frames)
     view.selected = 999
     assert view.shown == 999
 
@@ -184,6 +184,19 @@ def test_lanes_reach_the_module_with_the_rows_of_their_frames():
     client, server = view.lanes["directions"]
     assert [span[4] for span in client["frames"]] == [4, 8]
     assert [span[4] for span in server["frames"]] == [5, 7, 9, 11]
+
+
+def test_lanes_of_a_long_session_are_those_of_its_newest_thousand_frames():
+    trace = Trace()
+    trace.begin(0)
+    for time in range(1500):
+        trace.record(time, 1, "client", HELLO)
+    view = Conversation(trace, lanes=True)
+    client, _ = view.lanes["directions"]
+    assert [span[4] for span in client["frames"]] == [*range(501, 1501)]
+    assert [len(client[name]) for name in ("messages", "chunks")] == [1000, 1000]
+    assert view.lanes["note"] == "the newest 1,000 of 1,500 frames"
+    assert "\nthe newest 1,000 of 1,500 frames\nclient → server\n" in view.plain()
 
 
 def test_session_with_its_trace_is_shown_alone():

@@ -74,11 +74,10 @@ class Conversation(TimelineView):
         """Lay the lanes of the first of the sessions that are listed, if they are asked for."""
         if not self._has_lanes:
             return
-        items = self.timeline.items
         session = min(self.sessions or self.numbers, default=1)
         self._directions = lay(self.timeline.trace, session)
-        first = self.timeline.gone + 1
-        rows = [at for at, item in enumerate(items, first) if item.is_frame and item.session == session]
+        items = enumerate(self.timeline.items, self.timeline.gone + 1)
+        rows = [at for at, item in items if item.is_frame and item.session == session]
         self.lanes = as_data(self._directions, rows)
 
     @traitlets.observe("selected")
@@ -116,7 +115,10 @@ class Conversation(TimelineView):
         return "\n".join([*lines, *self._lanes_lines()])
 
     def _lanes_lines(self) -> list[str]:
-        return ["", as_text(self._directions, self.has_times)] if self._has_lanes else []
+        if not self._has_lanes:
+            return []
+        note = [self.lanes["note"]] if self.lanes["note"] else []
+        return ["", *note, as_text(self._directions, self.has_times)]
 
     def html(self) -> str:
         """Return the list as a table."""

@@ -17,6 +17,8 @@ SENDERS: tuple[Sender, Sender] = ("client", "server")
 LETTERS = {"text": "T", "binary": "B", "ping": "P", "pong": "p", "close": "C", "other": "?"}
 # Columns of the text form.
 WIDTH = 64
+# Frames that are laid: more would be bars of less than a pixel.
+MOST = 1000
 
 
 class Span(NamedTuple):
@@ -46,15 +48,15 @@ class Lanes(NamedTuple):
 
 
 def lay(trace: Trace, session: int) -> list[Lanes]:
-    """Return the lanes of a session, those of the client first."""
-    every = [frame for frame in trace.frames if frame.session == session]
+    """Return the lanes of the newest 1,000 frames of a session, those of the client first."""
+    every = [*enumerate(frame for frame in trace.frames if frame.session == session)][-MOST:]
     chunks = [chunk for chunk in trace.chunks if chunk.session == session]
     rest = {chunk.sender: len(chunk.data) for chunk in trace.unfinished if chunk.session == session}
     return [
         _lanes(
             sender,
             [chunk for chunk in chunks if chunk.sender == sender],
-            [(at, frame) for at, frame in enumerate(every) if frame.sender == sender],
+            [(at, frame) for at, frame in every if frame.sender == sender],
             rest.get(sender, 0),
         )
         for sender in SENDERS
@@ -120,9 +122,10 @@ def _messages(spans: Sequence[Span], frames: Sequence[TracedFrame]) -> Iterator[
 
 
 def as_data(directions: Sequence[Lanes], rows: Sequence[int]) -> dict[str, Any]:
-    """Return the newest spans of each lane as plain JSON; `rows` are the numbers of the frames."""
+    """Return the spans of each lane as plain JSON; `rows` are the numbers of all frames of the session."""
     spans = [span for each in directions for lane in each[1:] for span in lane]
     return {
+        "note": note(len(rows)),
         "from": min((span.begin for span in spans), default=0),
         "to": max((span.end for span in spans), default=0),
         "directions": [
@@ -135,6 +138,11 @@ def as_data(directions: Sequence[Lanes], rows: Sequence[int]) -> dict[str, Any]:
             for each in directions
         ],
     }
+
+
+def note(frames: int) -> str:
+    """Return how many of the frames are laid, where some are not."""
+    return f"the newest {MOST:,} of {frames:,} frames" if frames > MOST else ""
 
 
 def _span(span: Span, rows: Sequence[int]) -> list[Any]:

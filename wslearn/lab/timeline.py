@@ -5,10 +5,11 @@ Here a trace becomes one list in the order of time, and grows with it; how a lis
 
 from __future__ import annotations
 
+import json
 import re
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import traitlets
@@ -99,7 +100,7 @@ class Timeline:
         fresh = self._fresh()
         self.half = [_of_rest(chunk) for chunk in self.trace.unfinished]
         at = bisect_right(self.items, _order(fresh[0]), key=_order) if fresh else len(self.items)
-        self.items[at:] = sorted([*self.items[at:], *fresh], key=_order)
+        self.items[at:] = sorted([*self.items[at:], *fresh], key=_order) if at < len(self.items) else fresh
         is_same = self.items == before if self.is_simulated else not fresh
         return None if is_same and self.half == half else at
 
@@ -237,10 +238,10 @@ class TimelineView(View):
         numbers = [sessions] if isinstance(sessions, int) else [*sessions]
         if isinstance(shown, RawSession) and not numbers:
             numbers = [shown.number]
-        rows = [item.row() for item in self.timeline.items]
-        half = [item.row() for item in self.timeline.half]
-        kept = {"turn": 0, "gone": self.timeline.gone, "items": rows}
-        super().__init__(rows=kept, half=half, sessions=numbers, **state)
+        self._gone = self.timeline.gone
+        # one text: a widget looks into each list of its state for buffers
+        kept = {"turn": 0, "gone": self._gone, "items": json.dumps(_rows(self.timeline.items))}
+        super().__init__(rows=kept, half=_rows(self.timeline.half), sessions=numbers, **state)
         self.on_msg(self._hear)
         if not self.timeline.is_simulated:
             self.live()
@@ -263,25 +264,24 @@ class TimelineView(View):
     def step(self) -> bool:
         """Show what is new; a trace may always grow."""
         changed = self.timeline.grow()
-        if changed is not None or self.rows["gone"] != self.timeline.gone:
+        if changed is not None or self._gone != self.timeline.gone:
             self._take(len(self.timeline.items) if changed is None else changed)
         return True
 
     def _take(self, at: int) -> None:
-        """Send the rows from an item on. The list grows in place, which sends nothing by itself."""
-        rows, gone = self.rows["items"], self.timeline.gone
-        new = [item.row() for item in self.timeline.items[at:]]
-        del rows[: gone - self.rows["gone"]]
-        rows[at:] = new
-        self.rows.update(turn=self.turn + 1, gone=gone)
-        self.send({"turn": self.turn + 1, "gone": gone, "at": at, "rows": new})
+        """Send the rows from an item on."""
+        self._gone = self.timeline.gone
+        self._tell_rows(self.turn + 1, at)
         with self.hold_sync():
-            self.half = [item.row() for item in self.timeline.half]
+            self.half = _rows(self.timeline.half)
             self.turn += 1
+
+    def _tell_rows(self, turn: int, at: int) -> None:
+        self.send({"turn": turn, "gone": self._gone, "at": at, "rows": _rows(self.timeline.items[at:])})
 
     def _hear(self, view: Any, content: dict[str, Any], buffers: Any) -> None:
         """Send all rows to a module that was loaded after some of them."""
-        self.send({"turn": self.turn, "gone": self.rows["gone"], "at": 0, "rows": self.rows["items"]})
+        self._tell_rows(self.turn, 0)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         self.step()
@@ -311,6 +311,10 @@ class TimelineView(View):
             "" if item.group in ("ping", "pong") else item.said,
             str(item.size) if item.sender else "",
         ]
+
+
+def _rows(items: Iterable[Item]) -> list[list[Any]]:
+    return [item.row() for item in items]
 
 
 HEADINGS = ["sent/s", "received/s", "session", "direction", "what", "says", "bytes"]

@@ -1,5 +1,5 @@
 /* Messages, frames and chunks of one session as three lanes of each direction, drawn as SVG.
-   lanes: { session, from, to, directions: [{ sender, messages, frames, chunks }] }, each a list of
+   lanes: { from, to, note, directions: [{ sender, messages, frames, chunks }] }, each a list of
    [begin, end, group, bytes, number of the row or 0, first part, last part, lost], times in s. */
 
 const BAR = 15;         // pixels of a bar, and of one in a lane where some overlap
@@ -9,13 +9,13 @@ const NAMES = ["messages", "frames", "chunks"];
 
 const asSpan = ([begin, end, group, bytes, number, first, last, lost], at) => ({ begin, end, group, bytes, number, first, last, lost, at });
 
-function drawLanes({ from, to, directions }, width, selected) {
+function drawLanes({ from, to, note, directions }, width, selected) {
   const left = 84;
   const inner = width - left - 14;
   const x = (time) => left + ((time - from) / (to - from || 1)) * inner;
   const svg = shape("svg", { width, role: "img", "aria-label": spokenLanes(directions) });
   const grid = shape("g");
-  svg.append(grid);
+  svg.append(grid, shape("text", { class: "note", x: width - 14, y: 14, "text-anchor": "end" }, note));
   let y = 0;
   for (const direction of directions) {
     svg.append(shape("text", { class: "way", x: 8, y: y + 14 }, WAY[direction.sender]));

@@ -1,5 +1,5 @@
 /* What views of a whole trace share: rows that grow in place, and a list that draws only what is in sight.
-   rows: { turn, gone, items }: how often they have changed, how many went before the first, and each as
+   rows: { turn, gone, items }: how often they have changed, how many went before the first, and as JSON each as
    [time in s, received in s or null, lost, session, sender, group, kind, said, bytes];
    half: the same of frames that are not whole yet; turn: counts on with each change; sessions: the numbers of those that are shown, none for all. */
 
@@ -10,27 +10,36 @@ const NEAR = 300;       // pixels above and below the window that are drawn too
 // Python sends only what is new; it comes before the model says so, and a module that missed some asks.
 function initialize({ model }) {
   const ask = () => model.send({ resend: true });
+  const check = () => rowsOf(model).turn === model.get("turn") || ask();
   model.on("msg:custom", ({ turn, gone, at, rows }) => {
-    const kept = model.get("rows");
+    const kept = rowsOf(model);
     if (turn !== kept.turn + 1 && at) return ask();
     kept.items.splice(0, gone - kept.gone);
-    kept.items.splice(at, Infinity, ...rows);
+    kept.items.length = at;
+    for (const item of numbered(rows, gone + at)) kept.items.push(item);
     Object.assign(kept, { turn, gone });
     model.set("drawn", turn);
   });
-  if (model.get("rows").turn !== model.get("turn")) ask();
+  model.on("change:rows", check);
+  check();
+}
+
+function rowsOf(model) {
+  const kept = model.get("rows");
+  if (typeof kept.items === "string") kept.items = numbered(JSON.parse(kept.items), kept.gone);
+  return kept;
+}
+
+const numbered = (rows, before) => rows.map(([time, received, lost, session, sender, group, kind, said, bytes], at) =>
+  ({ time, received, lost, session, sender, group, kind, said, bytes, number: before + 1 + at }));
+
+function itemsOf(model) {
+  const { gone, items } = rowsOf(model);
+  return [...items, ...numbered(model.get("half"), gone + items.length)];
 }
 
 const count = (number, word) => `${number.toLocaleString("en")} ${word}${number === 1 ? "" : "s"}`;
 const seconds = (time) => time.toFixed(4);
-
-const asItem = ([time, received, lost, session, sender, group, kind, said, bytes], number) =>
-  ({ time, received, lost, session, sender, group, kind, said, bytes, number });
-
-function itemsOf(model) {
-  const { gone, items } = model.get("rows");
-  return [...items, ...model.get("half")].map((row, at) => asItem(row, gone + 1 + at));
-}
 
 function spoken({ time, received, lost, session, sender, kind, said, bytes }) {
   const arrival = lost ? "never arrived" : received === null ? "" : `received at ${seconds(received)} s`;
