@@ -91,7 +91,7 @@ def test_unknown_exercise_names_those_of_the_lesson():
 
 
 def test_three_dots_are_not_tried_wherever_they_stand():
-    assert states([..., None, (..., 1), [1, (2, ...)]], is_one) == ["not tried"] * 4
+    assert states([..., None, (..., 1), [1, (2, ...)], {"a": (1, ...)}], is_one) == ["not tried"] * 5
 
 
 def test_right_answer_is_right_and_true():

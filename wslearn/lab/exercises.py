@@ -225,6 +225,8 @@ def progress() -> Progress:
 
 def _is_open(answer: Any) -> bool:
     """Tell whether the three dots of the stub are still there."""
+    if isinstance(answer, Mapping):
+        answer = list(answer.values())
     if isinstance(answer, tuple | list):
         return any(_is_open(part) for part in answer)
     return answer is ... or answer is None
