@@ -1,4 +1,4 @@
-"""JupyterLab and Chromium for one file of tests, and a folder for pictures, printed at the end."""
+"""One JupyterLab, a Chromium for each file of tests, and a folder for pictures, printed at the end."""
 
 import tempfile
 from pathlib import Path
@@ -19,10 +19,17 @@ def browser():
         yield browser
 
 
-@pytest.fixture(scope="module")
-def laboratory(tmp_path_factory):
+@pytest.fixture(scope="session")
+def running(tmp_path_factory):
     with running_laboratory(tmp_path_factory.mktemp("laboratory")) as laboratory:
         yield laboratory
+
+
+@pytest.fixture(scope="module")
+def laboratory(running):
+    """The one JupyterLab of all files, without the kernels of the file before."""
+    yield running
+    running.end_kernels()
 
 
 @pytest.fixture(scope="session")

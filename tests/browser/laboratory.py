@@ -18,6 +18,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import nbformat
 from axe_playwright_python.base import AXE_SCRIPT
@@ -65,7 +66,33 @@ AXE = """view => axe.run(view, {resultTypes: ["violations"], rules: {region: {en
     .then(found => found.violations.flatMap(rule => rule.nodes.map(node =>
         `${rule.id}: ${node.html.slice(0, 200)}: ${node.failureSummary}`)))"""
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
-PROMPTS = ".jp-NotebookPanel .jp-CodeCell .jp-InputPrompt"
+# Another notebook in the same page; the one before goes, and its kernel with it.
+TURN = """async path => {
+    const {commands, shell} = window.jupyterapp;
+    const before = shell.currentWidget;
+    if (before?.sessionContext) {
+        await before.sessionContext.shutdown();
+        before.dispose();
+    }
+    const panel = await commands.execute('docmanager:open', {path});
+    await panel.context.ready;
+    await panel.sessionContext.ready;
+    panel.content.notebookConfig = {...panel.content.notebookConfig, windowingMode: 'none'};
+}"""
+VIEW = "application/vnd.jupyter.widget-view+json"
+# Lab names the type of every output but that of a view.
+DRAWN = """() => [...document.querySelectorAll('.jp-OutputArea-output:not([data-mime-type])')]
+    .map(output => output.querySelector('.wslearn, .jupyter-widgets'))
+    .filter(view => view?.getBoundingClientRect().height > 5).length"""
+# What the notebook knows of its code cells, drawn or not.
+CODE_CELLS = """() => [...window.jupyterapp.shell.currentWidget.content.model.cells]
+    .filter(cell => cell.type === 'code')
+    .map(cell => ({
+        count: cell.executionCount,
+        running: cell.executionState === 'running',
+        tags: cell.getMetadata('tags') ?? [],
+        outputs: cell.outputs.toJSON(),
+    }))"""
 SCROLLER = ".jp-NotebookPanel .jp-WindowedPanel-outer"
 # Below the last cell Lab leaves an empty page, so that one can scroll on.
 HEIGHTS = """panel => {
@@ -85,6 +112,14 @@ class Laboratory:
     def url(self, path: str) -> str:
         """Return the address of a page, with the token that lets us in."""
         return f"http://127.0.0.1:{self.port}/{path}?token={self.token}"
+
+    def end_kernels(self) -> None:
+        """End the kernels of all notebooks that were open."""
+        with urllib.request.urlopen(self.url("api/kernels"), timeout=20) as answer:
+            kernels = json.load(answer)
+        for kernel in kernels:
+            request = urllib.request.Request(self.url(f"api/kernels/{kernel['id']}"), method="DELETE")
+            urllib.request.urlopen(request, timeout=20).close()
 
 
 @contextmanager
@@ -191,6 +226,18 @@ def open_lesson(page: Page, laboratory: Laboratory, name: str) -> None:
     page.wait_for_function(KERNEL_IS_IDLE, timeout=START_TIMEOUT * 1000)
 
 
+def turn_to_lesson(page: Page, name: str) -> None:
+    """Open a lesson in place of the one that is open, all of its cells drawn, and wait for its kernel."""
+    page.evaluate(TURN, name)
+    page.wait_for_function(KERNEL_IS_IDLE, timeout=START_TIMEOUT * 1000)
+
+
+def open_first_page(page: Page, laboratory: Laboratory) -> None:
+    """Open JupyterLab with no notebook in it."""
+    page.goto(laboratory.url("lab") + "&reset")
+    page.wait_for_function("() => window.jupyterapp?.restored", timeout=START_TIMEOUT * 1000)
+
+
 def write_notebook(laboratory: Laboratory, name: str, cells: list[str]) -> None:
     """Write a notebook of code cells beside the lessons."""
     code = [nbformat.v4.new_code_cell(source) for source in cells]
@@ -219,30 +266,43 @@ def choose(page: Page, menu: str, item: str) -> None:
     page.locator(".lm-Menu-itemLabel").get_by_text(item, exact=True).click()
 
 
-def run_lesson(page: Page) -> None:
-    """Clear the outputs and run all cells, both from the menu; wait until the last cell has its count.
+def run_lesson(page: Page) -> list[dict[str, Any]]:
+    """Clear the outputs and run all cells, both from the menu; return the code cells afterwards.
 
     Raises:
         AssertionError: the run stopped before the last cell; the text has the errors of the page.
     """
     choose(page, "Edit", "Clear Outputs of All Cells")
     choose(page, "Run", "Run All Cells")
-    assert _last_cell_has_its_count(page), f"the lesson stopped: {errors(page) or 'no answer'}"
+    cells = _cells_after_the_run(page)
+    assert all(cell["count"] for cell in cells), f"the lesson stopped: {unexpected(cells) or 'no answer'}"
+    return cells
 
 
-def _last_cell_has_its_count(page: Page) -> bool:
-    """Wait while cells wait for their turn; between two cells none does, but never for a whole second."""
+def _cells_after_the_run(page: Page) -> list[dict[str, Any]]:
+    """Wait until every cell has its count and all is quiet, or until a cell fails that must not.
+
+    Whether cells still wait is nowhere to be seen: a kernel is idle between two of them, and after an error
+    that is allowed Lab takes the star from those that follow.
+    """
     deadline = time.monotonic() + RUN_TIMEOUT
-    still = 0
-    while time.monotonic() < deadline and still < 10:
+    while True:
+        cells: list[dict[str, Any]] = page.evaluate(CODE_CELLS)
+        over = all(cell["count"] and not cell["running"] for cell in cells) and page.evaluate(KERNEL_IS_IDLE)
+        if over or unexpected(cells) or time.monotonic() > deadline:
+            return cells
         page.wait_for_timeout(100)
-        prompts = page.locator(PROMPTS).all_text_contents()
-        if any(letter.isdigit() for letter in prompts[-1]):
-            return True
-        running = any("*" in prompt for prompt in prompts)
-        started = any(letter.isdigit() for letter in "".join(prompts))
-        still = still + 1 if started and not running else 0
-    return False
+
+
+def unexpected(cells: list[dict[str, Any]]) -> list[str]:
+    """Return what cells say that must not fail, and fail."""
+    return [
+        f"{output['ename']}: {output['evalue']}"
+        for cell in cells
+        if "raises-exception" not in cell["tags"]
+        for output in cell["outputs"]
+        if output["output_type"] == "error"
+    ]
 
 
 def errors(page: Page) -> list[str]:
@@ -251,6 +311,12 @@ def errors(page: Page) -> list[str]:
         '.jp-NotebookPanel .jp-OutputArea-output[data-mime-type="application/vnd.jupyter.stderr"]'
     )
     return red.all_text_contents()
+
+
+def wait_until_all_views_are_drawn(page: Page, cells: list[dict[str, Any]]) -> None:
+    """Wait until the page shows as many views as the cells of the open lesson have in their outputs."""
+    views = sum(VIEW in output.get("data", {}) for cell in cells for output in cell["outputs"])
+    page.wait_for_function(f"count => ({DRAWN})() === count", arg=views, timeout=30_000)
 
 
 def barriers(view: Locator) -> list[str]:
