@@ -1,11 +1,17 @@
 import asyncio
 import json
 import linecache
+import re
+from pathlib import Path
 
+import nbformat
 import pytest
 
+from wslearn.lab.course import COURSE, TRACKS
 from wslearn.lab.exercises import Exercise, exercise, exercises, not_yet, progress, right
+from wslearn.lab.progress import Progress
 
+NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 FILE = ".wslearn-progress.json"
 CELL = """\
 def double(n):
@@ -76,19 +82,55 @@ def test_right_answer_is_right_where_nothing_can_be_written(own_folder):
     assert made().check(1)
 
 
-def test_progress_prints_a_line_for_each_lesson_and_the_whole():
+def test_progress_prints_a_line_for_each_lesson_each_track_and_the_whole():
     made("00.1").check(1)
     made("01.3").check(1)
     lines = repr(progress()).splitlines()
-    assert lines[:2] == ["00  ✓ ○ ○ ○", "01  ○ ○ ✓ ○ ○"]
+    assert lines[:2] == [
+        "00 Start here                 25 min  ✓ ○ ○ ○",
+        "01 A first conversation       30 min  ○ ○ ✓ ○ ○",
+    ]
+    assert "evening      2 of 24 done, next 00 Start here" in lines
+    assert "options      0 of 30 done, next 04 Masking" in lines
     assert lines[-1] == f"2 of {len(exercises())} exercises done"
 
 
-def test_progress_as_html_says_in_words_what_its_bars_show():
+def test_progress_as_html_links_the_lessons_and_says_in_words_what_its_bars_show():
     made("00.1").check(1)
     shown = progress()._repr_html_()
-    assert '<th scope="row">00</th><td style="text-align:left">✓ ○ ○ ○</td>' in shown
-    assert "1 of 4" in shown
+    assert '<a href="00-start-here.ipynb">00 Start here</a><br>' in shown
+    assert ">✓ ○ ○ ○</span></td>" in shown
+    assert re.search('max="4" value="1" .* aria-hidden="true"></meter> 1 of 4', shown)
+    assert f'1 of {len(exercises())} exercises done. Next: <a href="00-start-here.ipynb">' in shown
+
+
+def test_lesson_that_is_not_here_yet_has_no_link_and_nothing_to_do():
+    shown = Progress(known=["00.1"])._repr_html_()
+    assert re.findall(r'href="(.+?)"', shown) == ["00-start-here.ipynb"] * 5
+    assert ">15 Case files<br>" in shown
+
+
+def test_next_lesson_is_the_first_of_its_track_with_something_to_do():
+    mine = Progress(known=exercises())
+    mine.done = {number for number in exercises() if number < "03.2"}
+    assert str(mine.next_lesson()) == "03 Anatomy of a frame"
+    assert str(mine.next_lesson("application")) == "05 Messages and fragments"
+
+
+def test_all_done_leaves_no_next_lesson():
+    mine = Progress(set(exercises()), known=exercises())
+    assert mine.next_lesson() is None
+    assert "next" not in repr(mine)
+    assert "Next" not in mine._repr_html_()
+
+
+def test_course_is_listed_as_its_notebooks_are_named_and_titled():
+    for path in sorted(NOTEBOOKS.glob("*.ipynb")):
+        [lesson] = [each for each in COURSE if each.number == path.name[:2]]
+        assert lesson.file == path.name
+        assert nbformat.read(path, as_version=4).cells[0].source.startswith(f"# {lesson.title}\n")
+    assert [each.number for each in COURSE] == [f"{n:02}" for n in range(16)]
+    assert {track for each in COURSE for track in each.tracks} == set(TRACKS)
 
 
 def test_reset_of_all_progress_leaves_nothing(own_folder):

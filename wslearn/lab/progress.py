@@ -1,4 +1,4 @@
-"""What a learner has done: one plain JSON file in the working folder, which nothing sends anywhere.
+"""What a learner has done, on the map of the course: one plain JSON file in the working folder, sent nowhere.
 
 Kept are the numbers of exercises that were right, and of answers that are functions the code: lesson 14
 builds a server of them. Of the cases of lesson 15 it is also kept how many clues and guesses each has taken.
@@ -10,12 +10,14 @@ import ast
 import json
 import linecache
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import Any
+
+from wslearn.lab.course import COURSE, TRACKS, Lesson
 
 PROGRESS = Path(".wslearn-progress.json")
 
@@ -39,12 +41,17 @@ class Progress:
     def __contains__(self, number: object) -> bool:
         return number in self.done
 
-    def lessons(self) -> dict[str, list[str]]:
-        """Return the numbers of each lesson's exercises."""
-        lessons: dict[str, list[str]] = {}
-        for number in self.known:
-            lessons.setdefault(number[:2], []).append(number)
-        return lessons
+    def lessons(self) -> dict[Lesson, list[str]]:
+        """Return the numbers of each lesson's exercises; a lesson without any is not here yet."""
+        known = list(self.known)
+        return {lesson: [each for each in known if each[:2] == lesson.number] for lesson in COURSE}
+
+    def next_lesson(self, track: str | None = None) -> Lesson | None:
+        """Return the first lesson, of a track or of all, with exercises to do; `None` when all are done."""
+        for lesson, numbers in self.lessons().items():
+            if (track is None or track in lesson.tracks) and not self.done.issuperset(numbers):
+                return lesson
+        return None
 
     def export(self, path: str | os.PathLike[str]) -> None:
         """Write it as JSON to a file of its own, to be put in place of `.wslearn-progress.json` elsewhere."""
@@ -90,30 +97,76 @@ class Progress:
             self.export(PROGRESS)
 
     def __repr__(self) -> str:
-        lines = [f"{lesson}  {' '.join(self._marks(numbers))}" for lesson, numbers in self.lessons().items()]
-        return "\n".join([*lines, self._overall])
+        lessons = [
+            f"{lesson!s:29} {lesson.minutes:2} min  {self._marks(numbers)}".rstrip()
+            for lesson, numbers in self.lessons().items()
+        ]
+        tracks = [
+            f"{track:11}  {done} of {many} done{', next ' + str(then) if then else ''}"
+            for track, done, many, then in self._tracks()
+        ]
+        return "\n".join([*lessons, "", *tracks, "", self._overall])
 
     def _repr_html_(self) -> str:
-        rows = "".join(self._row(lesson, numbers) for lesson, numbers in self.lessons().items())
-        head = '<thead><tr><th scope="col">lesson</th><th scope="col">exercises</th><th scope="col">done</th>'
-        return (
-            f'<table><caption style="text-align:left">{escape(self._overall)}</caption>{head}</tr></thead>'
-            f"<tbody>{rows}</tbody></table>"
+        lessons = [self._row(lesson, numbers) for lesson, numbers in self.lessons().items()]
+        tracks = [
+            _cells(f"<em>{track}</em>", _meter(done, many), _link(then) if then else "")
+            for track, done, many, then in self._tracks()
+        ]
+        then = self.next_lesson()
+        told = f"{escape(self._overall)}{f'. Next: {_link(then)}' if then else ''}"
+        return _table(told, ("lesson", "minutes", "tracks", "exercises", "done"), lessons) + _table(
+            "Tracks", ("track", "done", "next"), tracks
         )
 
-    def _row(self, lesson: str, numbers: list[str]) -> str:
-        done = sum(number in self.done for number in numbers)
-        bar = f'<meter min="0" max="{len(numbers)}" value="{done}" aria-hidden="true"></meter>'
-        marks = f'<td style="text-align:left">{" ".join(self._marks(numbers))}</td>'
-        return f'<tr><th scope="row">{lesson}</th>{marks}<td>{bar} {done} of {len(numbers)}</td></tr>'
+    def _row(self, lesson: Lesson, numbers: list[str]) -> str:
+        title = _link(lesson) if numbers else escape(str(lesson))
+        done = _meter(len(self.done.intersection(numbers)), len(numbers)) if numbers else "being written"
+        shown = f'{title}<br><span style="font-weight:normal">{escape(lesson.shows)}</span>'
+        marks = _one_line(self._marks(numbers))
+        return _cells(shown, str(lesson.minutes), " · ".join(lesson.tracks), marks, done)
 
-    def _marks(self, numbers: list[str]) -> list[str]:
-        return ["✓" if number in self.done else "○" for number in numbers]
+    def _marks(self, numbers: list[str]) -> str:
+        return " ".join("✓" if number in self.done else "○" for number in numbers)
+
+    def _tracks(self) -> Iterator[tuple[str, int, int, Lesson | None]]:
+        """Yield each track that is here: what is done of its exercises, how many there are, what is next."""
+        for track in TRACKS:
+            numbers = [n for lesson, some in self.lessons().items() if track in lesson.tracks for n in some]
+            if numbers:
+                yield track, len(self.done.intersection(numbers)), len(numbers), self.next_lesson(track)
 
     @property
     def _overall(self) -> str:
         known = list(self.known)
-        return f"{sum(number in self.done for number in known)} of {len(known)} exercises done"
+        return f"{len(self.done.intersection(known))} of {len(known)} exercises done"
+
+
+def _link(lesson: Lesson) -> str:
+    return f'<a href="{lesson.file}">{escape(str(lesson))}</a>'
+
+
+def _meter(done: int, many: int) -> str:
+    bar = f'<meter min="0" max="{many}" value="{done}" style="width:3em" aria-hidden="true"></meter>'
+    return _one_line(f"{bar} {done} of {many}")
+
+
+def _one_line(text: str) -> str:
+    return f'<span style="white-space:nowrap">{text}</span>'
+
+
+def _cells(head: str, *cells: str) -> str:
+    """Return a row of a table; text begins at the left."""
+    rest = "".join(f'<td style="text-align:left">{cell}</td>' for cell in cells)
+    return f'<tr><th scope="row" style="text-align:left">{head}</th>{rest}</tr>'
+
+
+def _table(caption: str, heads: Iterable[str], rows: Iterable[str]) -> str:
+    columns = "".join(f'<th scope="col" style="text-align:left">{head}</th>' for head in heads)
+    return (
+        f'<table><caption style="text-align:left">{caption}</caption>'
+        f"<thead><tr>{columns}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    )
 
 
 def read_progress(known: Iterable[str]) -> Progress:
