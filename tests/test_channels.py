@@ -10,12 +10,16 @@ from wslearn import (
     CLOSE,
     DROP_OLDEST,
     SUSPEND,
+    Application,
     ChannelClosed,
     ChannelOverflow,
     Channels,
+    CloseCode,
     CloseReason,
     SharedFlow,
+    WebSockets,
     bounded,
+    connect,
     simulate,
     unlimited,
 )
@@ -276,3 +280,123 @@ def test_flow_checks_its_arguments():
         SharedFlow(0)
     with pytest.raises(ValueError, match="on_overflow is SUSPEND: CLOSE or DROP_OLDEST are allowed"):
         SharedFlow(on_overflow=SUSPEND)
+
+
+def board_of(flow: SharedFlow) -> Application:
+    app = Application()
+    app.install(WebSockets, ping_period=None)
+
+    @app.websocket("/goals")
+    async def goals(session):
+        await flow.collect_into(session.outgoing)
+
+    return app
+
+
+async def given(flow: SharedFlow, *items: object) -> None:
+    for item in items:
+        await flow.emit(item)
+
+
+def test_flow_that_is_collected_into_sessions_is_sent_by_emit_itself_in_order():
+    async def scene(net):
+        flow = SharedFlow()
+        server = await board_of(flow).start("server", 80)
+        async with connect(server.url("/goals")) as one, connect(server.url("/goals")) as other:
+            await asyncio.sleep(1)
+            await given(flow, "1:0", "1:1")
+            sent = [frame.frame.read_text() for frame in server.trace.frames]
+            heard = [(await session.incoming.receive()).read_text() for session in (one, other, one, other)]
+            return sent, heard, repr(flow)
+
+    sent, heard, shown = simulate(scene)
+    assert sent == ["1:0", "1:0", "1:1", "1:1"]
+    assert heard == ["1:0", "1:0", "1:1", "1:1"]
+    assert shown == "<SharedFlow: 2 collectors, capacity 512>"
+
+
+def test_session_that_has_ended_leaves_the_flow_and_the_others_go_on():
+    async def scene(net):
+        flow = SharedFlow()
+        server = await board_of(flow).start("server", 80)
+        async with connect(server.url("/goals")) as one, connect(server.url("/goals")) as other:
+            await asyncio.sleep(1)
+            await one.close()
+            await asyncio.sleep(1)
+            await given(flow, "1:0", "1:1")
+            heard = [(await other.incoming.receive()).read_text() for _ in range(2)]
+            await asyncio.sleep(1)
+            return heard, repr(flow)
+
+    assert simulate(scene) == (["1:0", "1:1"], "<SharedFlow: 1 collectors, capacity 512>")
+
+
+def test_item_that_is_no_message_ends_the_collectors_and_not_who_emits():
+    async def scene(net):
+        flow = SharedFlow()
+        server = await board_of(flow).start("server", 80)
+        async with connect(server.url("/goals")) as session:
+            await asyncio.sleep(1)
+            await given(flow, 42)
+            return await session.close_reason
+
+    assert simulate(scene) == CloseReason(CloseCode.INTERNAL_ERROR, "TypeError")
+
+
+def test_collector_into_a_session_that_reads_nothing_holds_its_queue_and_then_overflows():
+    async def scene(net):
+        flow, ends = SharedFlow(capacity=3), []
+        app = Application()
+        app.install(WebSockets, ping_period=None, channels=Channels(outgoing=bounded(2)))
+
+        @app.websocket("/goals")
+        async def goals(session):
+            with pytest.raises(ChannelOverflow, match="flow overflowed: it holds 3") as raised:
+                await flow.collect_into(session.outgoing)
+            ends.append(raised.value)
+
+        server = await app.start("server", 80)
+        viewer = await connect(server.url("/goals"))
+        await asyncio.sleep(1)
+        net.freeze("client")
+        await given(flow, bytes(200_000))
+        for number in range(20):
+            await flow.emit(str(number))
+            await asyncio.sleep(1)
+        held = len(server.sessions[0].outgoing)
+        net.thaw("client")
+        await asyncio.sleep(20)
+        await viewer.incoming.receive()
+        heard = [viewer.incoming.try_receive().read_text() for _ in range(len(viewer.incoming))]
+        return held, len(ends), heard
+
+    held, ends, heard = simulate(scene)
+    assert (held, ends) == (2, 1)
+    # two in `outgoing`, one in the hand of the task, three in its queue; and what the wire took
+    assert heard == [str(number) for number in range(len(heard))]
+    assert 6 <= len(heard) <= 7
+
+
+def test_collector_into_a_session_is_gone_with_its_task():
+    async def scene(net):
+        flow = SharedFlow()
+        app = Application()
+        app.install(WebSockets, ping_period=None)
+
+        @app.websocket("/goals")
+        async def goals(session):
+            task = session.launch(flow.collect_into(session.outgoing))
+            await session.incoming.receive()
+            task.cancel()
+            await flow.emit("too late")
+            async for _ in session.incoming:
+                pass
+
+        server = await app.start("server", 80)
+        async with connect(server.url("/goals")) as session:
+            await asyncio.sleep(1)
+            await session.send("no more")
+            await asyncio.sleep(1)
+            return repr(flow), session.incoming.try_receive()
+
+    assert simulate(scene) == ("<SharedFlow: 0 collectors, capacity 512>", None)

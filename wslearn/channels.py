@@ -366,6 +366,12 @@ class SharedFlow(Generic[T]):
     async def emit(self, item: T) -> None:
         """Give the item to every collector; never waits for a slow one."""
         for queue in list(self._queues):
+            if queue.try_send is not None and queue.waiting and not queue.waiting[0].done():
+                try:
+                    if queue.try_send(item):
+                        continue
+                except Exception:  # no matter which: who waits sends the item again, and meets it
+                    pass
             if len(queue.items) >= self.capacity:
                 self._overflow(queue)
             if queue.end is None:
@@ -389,6 +395,22 @@ class SharedFlow(Generic[T]):
         """
         return _Collector(self)
 
+    async def collect_into(self, outgoing: Outgoing[T]) -> None:
+        """Send what is emitted from now on to a session, as who collects and sends each item does.
+
+        `emit` itself sends what needs no waiting; only what has to wait wakes the task of this coroutine.
+
+        Raises:
+            ChannelClosed: the session is over.
+            ChannelOverflow: the session was too slow, after the items that it still held.
+        """
+        collector = _Collector(self, outgoing._try_send)
+        try:
+            while True:
+                await outgoing.send(await collector.__anext__())
+        finally:
+            self._queues.pop(collector._queue, None)
+
     def __repr__(self) -> str:
         return f"<SharedFlow: {len(self._queues)} collectors, capacity {self.capacity}>"
 
@@ -396,11 +418,12 @@ class SharedFlow(Generic[T]):
 class _Queue(Generic[T]):
     """What one collector has not taken yet, and who waits for more."""
 
-    __slots__ = ("end", "items", "waiting")
+    __slots__ = ("end", "items", "try_send", "waiting")
 
-    def __init__(self) -> None:
+    def __init__(self, try_send: Callable[[T], bool] | None) -> None:
         self.items: deque[T] = deque()
         self.waiting: list[asyncio.Future[None]] = []
+        self.try_send = try_send
         self.end: ChannelOverflow | None = None
 
 
@@ -409,9 +432,9 @@ class _Collector(AsyncIterator[T]):
 
     __slots__ = ("_flow", "_queue")
 
-    def __init__(self, flow: SharedFlow[T]) -> None:
+    def __init__(self, flow: SharedFlow[T], try_send: Callable[[T], bool] | None = None) -> None:
         self._flow = flow
-        self._queue: _Queue[T] = _Queue()
+        self._queue: _Queue[T] = _Queue(try_send)
 
     async def __anext__(self) -> T:
         queue = self._queue

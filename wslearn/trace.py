@@ -11,7 +11,7 @@ import json
 import math
 import os
 import re
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Sequence
 from functools import partial
 from html import escape
@@ -35,6 +35,7 @@ MAX_HEADS = 64 * 2**10
 MAX_EVENTS = 4096
 # What a chunk costs beside its bytes, so that tiny ones cannot fill the memory.
 OVERHEAD = 128
+SLICE = 256  # chunks that are looked at together when they go
 # How many rows of a long table are shown at its beginning and at its end, and how much of a payload.
 EDGE = 20
 SHOWN = 60
@@ -184,6 +185,8 @@ class Trace:
         self._room = max_bytes
         self._first = 0
         self._starts: defaultdict[Direction, _Start] = defaultdict(_Start)
+        self._amid: set[Direction] = set()  # in a frame or between two fragments
+        self._whole: Counter[tuple[int, Sender, int]] = Counter()  # that went and are not in starts yet
         self._deflated: dict[int, str] = {}
         self._heads: deque[_Head] = deque()
         self._room_of_heads = MAX_HEADS
@@ -388,25 +391,41 @@ class Trace:
                 count = 1 + len(self._entries) // 32
                 self._let_go([self._entries.popleft() for _ in range(count)])
                 self._first += count
-            if len(self._starts) >= self._forget_at:
+            if len(self._starts) + len(self._whole) >= self._forget_at:
+                self._count_whole()
                 self._forget_ended()
 
     def _let_go(self, entries: list[_Entry]) -> None:
-        starts, passed, count = self._starts, 0, 0
+        for at in range(0, len(entries), SLICE):
+            part = entries[at : at + SLICE]
+            _, sessions, senders, chunks, _ = zip(*part, strict=True)
+            sizes = list(map(len, chunks))
+            self._room += sum(sizes) + OVERHEAD * len(part)
+            self._dropped["bytes"] += sum(sizes)
+            amid = self._amid and not self._amid.isdisjoint(zip(sessions, senders, strict=True))
+            if not amid and _are_whole(chunks, sizes):
+                # the common case, which never comes to a single one of them
+                self._dropped["chunks"] += len(part)
+                self._whole.update(zip(sessions, senders, sizes, strict=True))
+            else:
+                self._pass_over(part)
+
+    def _pass_over(self, entries: list[_Entry]) -> None:
         for _, session, sender, data, segment in entries:
-            start = starts[session, sender]
+            start = self._starts[session, sender]
             if segment and isinstance(segment, _Start):
                 start.follow(segment)
-                continue
-            count += 1
-            passed += len(data)
-            if not (start.skip or start.head or start.message) and _is_whole(data):
-                start.passed += len(data)
             else:
+                self._dropped["chunks"] += 1
                 start.pass_over(data)
-        self._room += passed + OVERHEAD * len(entries)
-        self._dropped["chunks"] += count
-        self._dropped["bytes"] += passed
+        self._amid -= (directions := {entry[1:3] for entry in entries})
+        self._amid |= {direction for direction in directions if self._starts[direction].is_amid}
+
+    def _count_whole(self) -> None:
+        """Add up what went as whole frames, by direction."""
+        for (session, sender, size), count in self._whole.items():
+            self._starts[session, sender].passed += size * count
+        self._whole.clear()
 
     def _leave_out_what_never_fits(self) -> None:
         """Put where frames go on into the place of a newest chunk that is larger than the trace."""
@@ -430,11 +449,13 @@ class Trace:
         self._deflated = {number: line for number, line in self._deflated.items() if number not in gone}
         for direction in [direction for direction in self._starts if direction[0] in gone]:
             del self._starts[direction]
+            self._amid.discard(direction)
         self._forget_at = 1024 + 2 * len(self._starts)
 
     def _snapshot(self) -> _Kept:
         """Return all that is kept at one moment; recording may go on in another thread."""
         with self._lock:
+            self._count_whole()
             entries = list(self._entries)
             starts = {direction: start.copy() for direction, start in self._starts.items()}
             first, heads, events = self._first, list(self._heads), list(self._events)
@@ -488,7 +509,9 @@ class Trace:
             case {"trace": 1, "sessions": int(sessions), "dropped": dropped, "starts": starts, **rest}:
                 self._zero, self._sessions, self._dropped = 0.0, sessions, Dropped(**dropped)._asdict()
                 for session, sender, *line in starts:
-                    self._starts[session, sender] = _read_start(line)
+                    self._starts[session, sender] = start = _read_start(line)
+                    if start.is_amid:
+                        self._amid.add((session, sender))
                 self._deflated = {session: str(line) for session, line in rest.get("deflated", [])}
             case {"event": str(name), "time": float(time), "session": session, "detail": str(detail)}:
                 self._events.append((self._next, Event(time, session, name, detail)))
@@ -594,10 +617,12 @@ class _Kept(NamedTuple):
 
 # The message that is open where no frames are: in a body of HTTP.
 NO_FRAMES = -1
-# FIN and the reserved bits; of a message in one frame that no extension has changed, FIN alone is set.
-FIRST_BITS = 0xF0
+# First bytes of messages in one frame that no extension has changed, and of control frames.
+WHOLE = bytes(range(0x80, 0x90))
 # The size of a frame by its second byte, as far as that tells: without a payload whose length is extended.
 SIZES = bytes(2 + key + {126: 2, 127: 8}.get(length, length) for key in (0, 4) for length in range(128))
+# The same for frames with short lengths only: no frame has size 0.
+SHORT = bytes(0 if second & LENGTH > 125 else size for second, size in enumerate(SIZES))
 
 
 class _Start:
@@ -618,6 +643,11 @@ class _Start:
         self.message = message
         self.passed = passed
         self.lost = lost
+
+    @property
+    def is_amid(self) -> bool:
+        """Whether no frame starts here, or one that goes on with a message."""
+        return bool(self.skip or self.head or self.message)
 
     def copy(self) -> _Start:
         return _Start(self.skip, self.head, self.message, self.passed, self.lost)
@@ -662,15 +692,13 @@ class _Start:
         return [end - before for end in ends] if before else ends
 
 
-def _is_whole(chunk: bytes) -> bool:
-    """Tell whether a chunk is one whole frame, which is a message by itself and not compressed."""
-    if len(chunk) < 2 or chunk[0] & FIRST_BITS != FIN:
+def _are_whole(chunks: Sequence[bytes], sizes: list[int]) -> bool:
+    """Tell whether each chunk is one whole frame, short, a message by itself and not compressed."""
+    if min(sizes) < 2:
+        # so is a chunk, or no chunk but a `_Start`
         return False
-    second = chunk[1]
-    size = SIZES[second]
-    if second & LENGTH > 125:
-        size += int.from_bytes(chunk[2 : 4 if second & LENGTH == 126 else 10])
-    return size == len(chunk)
+    firsts, seconds = bytes(map(itemgetter(0), chunks)), bytes(map(itemgetter(1), chunks))
+    return not firsts.translate(None, WHOLE) and list(seconds.translate(SHORT)) == sizes
 
 
 def _read_start(line: list[Any]) -> _Start:

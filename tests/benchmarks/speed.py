@@ -74,6 +74,7 @@ SCENARIOS = {
     "1m": Scenario("1 MiB, 2 connections", 2, 10, Binary(bytes(1024 * 1024))),
     "open": Scenario("open and close", 8, 20),
     "broadcast": Scenario("broadcast to 500", 500, 4, SHORT, path=b"/broadcast"),
+    "collect": Scenario("the same, step by step", 500, 4, SHORT, path=b"/collect"),
     "idle": Scenario("KiB of an idle connection", 1000),
 }
 
@@ -100,13 +101,19 @@ def application() -> Application:
         async for frame in session.incoming:
             await session.send(frame)
 
-    @app.websocket("/broadcast")
-    async def to_all(session: Session) -> None:
+    @app.websocket("/collect")
+    async def to_all_in_steps(session: Session) -> None:
         async def forward() -> None:
             async for frame in flow.collect():
                 await session.send(frame)
 
         session.launch(forward())
+        async for frame in session.incoming:
+            await flow.emit(frame)
+
+    @app.websocket("/broadcast")
+    async def to_all(session: Session) -> None:
+        session.launch(flow.collect_into(session.outgoing))
         async for frame in session.incoming:
             await flow.emit(frame)
 
