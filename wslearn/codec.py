@@ -308,7 +308,7 @@ class FrameReader:
         if self._mask:
             payload = apply_mask(payload, buffer[start - 4 : start])
         if end == len(buffer):
-            self._forget_what_is_read()
+            self._buffer, self._at, self.empty = b"", 0, True
         if kind is Binary or (kind is Text and payload.isascii()):
             # `decode` in place: nearly every message comes this way
             frame = object.__new__(kind)

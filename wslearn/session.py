@@ -88,8 +88,8 @@ DECIDED = {
 
 HIGH_WATER = 64 * 1024
 """Bytes that the transport holds before messages wait in `outgoing`."""
-READ_SIZE = 256 * 1024
-"""Bytes that are read at once at most, as asyncio itself does."""
+READ_SIZE = 512 * 1024
+"""Bytes that are read at once at most, twice what asyncio takes: a big frame comes in fewer pieces."""
 LATE = 0.05
 """Seconds after which a timer that fires shows that our own loop was blocked."""
 QUIET_TURNS = 10
@@ -475,12 +475,10 @@ class RawSession(asyncio.BufferedProtocol):
             self._transport.write(wire if len(wire) < HIGH_WATER else memoryview(wire))
 
     def _encode(self, message: Message) -> bytes:
-        """Return the bytes of a data frame as its extensions have made it."""
-        return self._encode_extended(message) if self.extensions else self._encode_plain(message)
-
-    def _encode_plain(self, message: Message) -> bytes:
         """Return the bytes of a data frame, as a continuation where a message is unfinished."""
         kind: type[Frame]
+        if self.extensions:
+            message = self._extended(message)
         if isinstance(message, Frame):
             kind, first, payload = type(message), message.first, message.data
             if not first & OPCODE:
@@ -498,8 +496,8 @@ class RawSession(asyncio.BufferedProtocol):
             self._unfinished = kind
         return wrap(first, payload, self._chance(4) if self._masks else None)
 
-    def _encode_extended(self, message: Message) -> bytes:
-        """Return the bytes of a data frame as its extensions, in order, have changed it."""
+    def _extended(self, message: Message) -> Frame:
+        """Return a message as its extensions, in order, have changed it."""
         frame = _as_frame(message)
         if self._unfinished is not None:
             self._continue(type(frame), 0)
@@ -508,7 +506,7 @@ class RawSession(asyncio.BufferedProtocol):
         for extension in self.extensions:
             frame = extension.codec.encode(frame)
             frame.opcode = opcode
-        return self._encode_plain(frame)
+        return frame
 
     def _continue(self, kind: type[Frame], first: int) -> int:
         if kind is self._unfinished:
