@@ -39,7 +39,7 @@ from wslearn import (
     simulate,
 )
 from wslearn.extensions import Deflater, Extensions, Inflater
-from wslearn.handshake import Response
+from wslearn.handshake import Refused, Response
 
 DEFLATE = "Sec-WebSocket-Extensions: permessage-deflate\r\n"
 HELLO = "f248cdc9c90700"
@@ -110,16 +110,30 @@ def test_server_answers_an_offer_with_what_either_side_asks_for(deflate, offer, 
         "permessage-deflate; server_max_window_bits=9; server_max_window_bits=9",
         "permessage-deflate; client_max_window_bits; client_max_window_bits=9",
         "Permessage-Deflate",
-        "permessage-deflate;",
-        "permessage-deflate; server_max_window_bits=",
-        'permessage-deflate; server_max_window_bits="9',
-        "",
-        "=",
     ],
 )
 def test_server_declines_an_offer_that_is_wrong(offer):
     assert answer([Deflate()], offer) == ""
     assert answer([], offer) == ""
+
+
+@pytest.mark.parametrize(
+    "offer",
+    [
+        "permessage-deflate;",
+        "permessage-deflate; server_max_window_bits=",
+        'permessage-deflate; server_max_window_bits="9',
+        'permessage-deflate; server_max_window_bits="1 0"',
+        "permessage-deflate, a b",
+        "",
+        "=",
+    ],
+)
+@pytest.mark.parametrize("extensions", [[Deflate()], []])
+def test_offer_against_the_grammar_is_refused_with_400(offer, extensions):
+    with pytest.raises(Refused, match=r"400, .*Sec-WebSocket-Extensions.*RFC 6455, section 9\.1") as refused:
+        answer(extensions, offer)
+    assert refused.value.status == 400
 
 
 def test_offers_on_several_lines_are_one_list():

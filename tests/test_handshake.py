@@ -82,6 +82,8 @@ def test_request_of_the_rfc_is_read_and_written_back():
         ("//[::1", "//[::1", {}),
         ("http://server.example.com/chat?x=1", "/chat", {"x": ["1"]}),
         ("HTTPS://server.example.com", "/", {}),
+        ("/to/http://evil.example/x", "/to/http://evil.example/x", {}),
+        ("http://server.example.com/to/http://evil.example/x", "/to/http://evil.example/x", {}),
     ],
 )
 def test_target_is_a_path_or_a_whole_url(target, path, query):

@@ -108,6 +108,19 @@ def test_tls_peer_that_says_nothing_after_both_closes_is_cut(certificate):
     asyncio.run(main())
 
 
+def test_client_that_never_finishes_tls_is_cut_after_open_timeout_and_logs_nothing(certificate, caplog):
+    async def main():
+        async with application(open_timeout=0.1).start(ssl=certificate.serving) as server:
+            reader, writer = await asyncio.open_connection("localhost", server.port)
+            with suppress(ConnectionResetError):
+                assert await asyncio.wait_for(reader.read(), 5) == b""
+            writer.close()
+            assert server.sessions == []
+
+    asyncio.run(main())
+    assert [record for record in caplog.records if record.levelno > logging.INFO] == []
+
+
 def test_connection_whose_tls_is_ready_after_the_server_has_stopped_is_cut(certificate):
     async def main():
         server = await application().start(ssl=certificate.serving)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from wslearn import Application, CloseReason, Text, WebSockets, connect, simulate
 from wslearn.handshake import accept_key
+from wslearn.server import Opening
 
 SWITCHED = ANSWER.format(accept_key(KEY)).encode()
 
@@ -76,6 +77,11 @@ REFUSALS = {
     "400 upgrade": (changed("Upgrade", "h2c"), 400, "Upgrade is ['h2c']: websocket is needed"),
     "400 key": (changed("Sec-WebSocket-Key", "x"), 400, "Sec-WebSocket-Key is 'x': base64 is needed"),
     "400 body": (changed("Upgrade", "websocket\r\nContent-Length: 3"), 400, "the request has a body"),
+    "400 extensions": (
+        changed("Upgrade", "websocket\r\nSec-WebSocket-Extensions: permessage-deflate;"),
+        400,
+        "invalid Sec-WebSocket-Extensions header: expected token at 19 in permessage-deflate;",
+    ),
     "404": (UPGRADE.replace(b"GET /", b"GET /nowhere", 1), 404, "no route /nowhere"),
     "404 escaped": (UPGRADE.replace(b"GET /", b"GET /a%0Ab?key=secret"), 404, "no route /a%0Ab\n"),
     "405": (UPGRADE.replace(b"GET", b"POST"), 405, "method POST: GET is needed"),
@@ -154,6 +160,28 @@ def test_request_that_never_ends_gets_408_after_open_timeout():
         return answer
 
     assert b"no request within open_timeout=3 s" in simulate(scene)
+
+
+def test_time_that_tls_takes_counts_for_open_timeout():
+    async def scene(net):
+        loop, asked = asyncio.get_running_loop(), asyncio.Event()
+        server = await echo_application(open_timeout=3).start("server", 80)
+
+        async def ask(reader, writer):
+            head = await reader.readline()
+            writer.close()
+            asked.head, asked.time = head, loop.time()
+            asked.set()
+
+        await asyncio.start_server(ask, "peer", 80)
+        # as asyncio does: made when TCP is accepted, and told when TLS is done
+        opening = Opening(server._listening)
+        await asyncio.sleep(2)
+        await loop.create_connection(lambda: opening, "peer", 80)
+        await asked.wait()
+        return asked.head, asked.time
+
+    assert simulate(scene) == (b"HTTP/1.1 408 Request Timeout\r\n", 3)
 
 
 @pytest.mark.parametrize(

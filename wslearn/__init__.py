@@ -22,7 +22,7 @@ from wslearn.options import WebSockets
 from wslearn.server import Application, Server
 from wslearn.session import RawSession, Session
 from wslearn.simulation import simulate
-from wslearn.trace import Trace
+from wslearn.trace import Chunk, Trace
 
 __all__ = [
     "CLOSE",
@@ -34,6 +34,7 @@ __all__ = [
     "ChannelClosed",
     "ChannelOverflow",
     "Channels",
+    "Chunk",
     "Close",
     "CloseCode",
     "CloseReason",

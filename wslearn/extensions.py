@@ -19,7 +19,7 @@ from websockets.headers import parse_extension
 
 from wslearn.errors import FrameTooBig, HandshakeError, ProtocolViolation
 from wslearn.frames import CloseCode, ControlFrame, Frame
-from wslearn.handshake import TOKEN, Response
+from wslearn.handshake import TOKEN, Refused, Response
 
 HEADER = "Sec-WebSocket-Extensions"
 
@@ -121,13 +121,19 @@ class Extensions(list[Extension]):
         return _header([(extension.name, extension.offer()) for extension in self])
 
     def accept(self, headers: Headers) -> Extensions:
-        """Return what a server accepts of a request, as agreed; offers that are wrong are declined."""
-        if not self or HEADER not in headers:
+        """Return what a server accepts of a request, as agreed; offers that are wrong are declined.
+
+        Raises:
+            Refused: 400, the header is against its grammar, whether we have extensions or not.
+        """
+        if HEADER not in headers:
             return Extensions()
         try:
             offers = _read(header_of(headers))
-        except ValueError:
-            return Extensions()
+        except ValueError as error:
+            # "the recipient of such malformed data MUST immediately _Fail the WebSocket
+            # Connection_" (9.1)
+            raise Refused(400, str(error)) from None
         return Extensions(filter(None, (_accepted(extension, offers) for extension in self)))
 
     def agree(self, response: Response) -> Extensions:
@@ -202,7 +208,7 @@ def _read(line: str) -> list[_Named]:
     try:
         found = parse_extension(line)
     except InvalidHeaderFormat as error:
-        raise ValueError(str(error)) from None
+        raise ValueError(f"{error} (RFC 6455, section 9.1)") from None
     return [(name, dict(pairs) if len(dict(pairs)) == len(pairs) else None) for name, pairs in found]
 
 

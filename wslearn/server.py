@@ -459,6 +459,8 @@ class Opening(asyncio.Protocol):
         assert kind is not None
         try:
             extensions = kind._negotiable(options).accept(request.headers)
+        except Refused:
+            raise
         except Exception as error:
             log.exception("an extension failed in the handshake of %s", request.path)
             raise Refused(500, type(error).__name__) from None
