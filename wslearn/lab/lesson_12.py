@@ -535,11 +535,11 @@ EXERCISES = [
         task=(
             "`GET /ticket` gives a new ticket to who asks. Write the handler of `/chat`: it echoes for who"
             " comes with `?ticket=` and a valid one. Everybody else is closed with 1008, and so is who comes"
-            " with the same ticket again."
+            " with the same ticket again. In `session.call.query` each name has a list of values."
         ),
         judge=judge_ticket,
         hints=(
-            "session.call.query is a dictionary: each name has a list of values.",
+            "A ticket that is not in the set is wrong; one that was used must not stay in it.",
             'session.call.query.get("ticket", [""])[0] is the ticket, or an empty text.',
             "Not in tickets: await session.close(CloseReason(1008)) and return. Else remove it first.",
         ),
