@@ -223,6 +223,10 @@ def test_no_cell_hides_its_output_behind_a_semicolon(lesson):
     assert [cell.source for cell in code_cells(lesson) if cell.source.rstrip().endswith(";")] == []
 
 
+def test_no_sentence_that_begins_with_a_number_becomes_a_list(lesson):
+    assert re.findall(r"^\d{2,}[.)] .*", prose(lesson), re.MULTILINE) == []
+
+
 def test_prose_does_not_shout(lesson):
     assert re.findall(LOUD, prose(lesson), re.IGNORECASE) == []
     assert re.findall(rf"!(?!\[)|{EMOJI}", prose(lesson)) == []

@@ -151,7 +151,7 @@ def judge_memory(answer: Any) -> Verdict:
     if abs(whole - mebibytes(15, 8)) > 1:
         return not_yet(f"{whole:g} MiB: 1,000 times (2 ** 17 + 2 ** 17) bytes is another number")
     if window_bits not in range(9, 16) or memory_level not in range(1, 10):
-        return almost("250 MiB it is; zlib takes a window of 9 to 15 bits and a level of 1 to 9")
+        return almost("250 MiB it is; zlib takes a window of 9 to 15 bits and a memory level of 1 to 9")
     needed = mebibytes(window_bits, memory_level)
     if needed >= MOST:
         return almost(f"250 MiB it is; your choice needs {needed:.1f} MiB, less than {MOST} are allowed")
@@ -441,7 +441,7 @@ answer = (text.decode(), "RSV1")
         "C",
         task=(
             "How many MiB do 1,000 compressors need by zlib's formula, with a window of 15 bits and memory "
-            "level 8? Then choose a window (9 to 15) and a level (1 to 9) with which they need less "
+            "level 8? Then choose a window (9 to 15) and a memory level (1 to 9) with which they need less "
             "than 10 MiB."
         ),
         judge=judge_memory,
