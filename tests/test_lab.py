@@ -9,7 +9,7 @@ import pytest
 from wslearn import Application, Deflate, FaultyLink, Ping, Pong, Text, WebSockets, connect, dissect, simulate
 from wslearn.lab import Bits, ByteStrip, FrameInspector, LinkPanel, OptionsPanel, PingPlot
 from wslearn.lab.frame_inspector import diagram
-from wslearn.lab.ping_plot import round_trips
+from wslearn.lab.ping_plot import RoundTrips
 from wslearn.lab.view import View
 from wslearn.trace import TracedFrame
 
@@ -392,6 +392,12 @@ def traced(time, sender, frame, session=1):
     return TracedFrame(time, session, sender, b"", frame)
 
 
+def trips_of(frames):
+    trips = RoundTrips()
+    trips.follow(frames)
+    return [*trips]
+
+
 def test_ping_is_matched_with_the_pong_of_its_payload_from_the_other_side():
     frames = [
         traced(1, "server", Ping(b"a")),
@@ -403,16 +409,25 @@ def test_ping_is_matched_with_the_pong_of_its_payload_from_the_other_side():
         traced(6, "client", Pong(b"a")),
         traced(7, "client", Pong(b"a")),
     ]
-    assert round_trips(frames) == [(1, "server", 1, 5), (1, "server", 2, 1)]
+    assert trips_of(frames) == [(1, "server", 1, 5), (1, "server", 2, 1)]
 
 
 def test_ping_without_a_pong_has_no_round_trip():
-    assert round_trips([traced(1, "client", Ping())]) == [(1, "client", 1, None)]
+    assert trips_of([traced(1, "client", Ping())]) == [(1, "client", 1, None)]
 
 
 def test_equal_pings_are_answered_in_their_order():
     frames = [traced(1, "client", Ping()), traced(2, "client", Ping()), traced(3, "server", Pong())]
-    assert [trip.seconds for trip in round_trips(frames)] == [2, None]
+    assert [trip.seconds for trip in trips_of(frames)] == [2, None]
+
+
+def test_unanswered_pings_fill_no_memory():
+    trips = RoundTrips(most=3)
+    trips.follow(traced(time, "server", Ping(b"")) for time in range(1000))
+    trips.follow(traced(time, "server", Ping(str(time).encode())) for time in range(1000, 2000))
+    trips.follow([traced(2001, "client", Pong(b"1999")), traced(2002, "client", Pong(b"1000"))])
+    assert [trip.seconds for trip in trips] == [None, None, 2]
+    assert len(trips._waiting) <= 6
 
 
 async def cut_cable(net):
@@ -455,6 +470,19 @@ def test_plot_keeps_the_last_200_pings():
     for number in range(300):
         trace.record(100 + number, 1, "server", b"\x89\x01" + bytes([number % 256]))
     assert len(PingPlot(trace).state["points"]) == 200
+
+
+def test_plot_looks_at_each_frame_once():
+    trace = simulate(scene)
+    plot = PingPlot(trace)
+    looked_at = []
+    frames_from = trace.frames_from
+    trace.frames_from = lambda place: looked_at.append(frames_from(place)[0]) or frames_from(place)
+    trace.record(100, 1, "server", b"\x89\x00")
+    plot.step()
+    plot.step()
+    assert [len(frames) for frames in looked_at] == [1, 0]
+    assert plot.state["points"][-1] == (100, None, "waiting")
 
 
 def test_plot_prints_no_numbers():

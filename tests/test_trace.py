@@ -201,6 +201,27 @@ def test_a_frame_is_not_shown_to_a_reader_who_saw_it_begin_in_a_chunk_that_has_g
     assert trace.dropped.chunks == 1
 
 
+@given(wires, borders, st.integers(min_value=1, max_value=5))
+def test_who_follows_a_trace_sees_each_frame_once(sent: list[bytes], at: list[int], pause: int) -> None:
+    trace, seen, place = Trace(), [], 0
+    for time, chunk in enumerate(cut(b"".join(sent), at)):
+        trace.record(time, 1, "client", chunk)
+        if time % pause == 0:
+            new, place = trace.frames_from(place)
+            seen += new
+    new, place = trace.frames_from(place)
+    assert [*seen, *new] == trace.frames
+    assert trace.frames_from(place) == ([], place)
+
+
+def test_who_follows_a_trace_too_slowly_misses_what_has_gone() -> None:
+    trace = Trace(max_bytes=600)
+    _, place = trace.frames_from(0)
+    for time in range(40):
+        trace.record(time, 1, "client", HELLO)
+    assert trace.frames_from(place)[0] == trace.frames
+
+
 @given(wires, borders, st.integers(min_value=200, max_value=2000))
 def test_a_full_trace_knows_where_the_frames_of_its_chunks_begin(
     sent: list[bytes], at: list[int], max_bytes: int

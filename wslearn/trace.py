@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from html import escape
 from io import BytesIO
+from itertools import takewhile
 from operator import itemgetter
 from struct import pack
 from threading import Lock
@@ -267,6 +268,19 @@ class Trace:
             for _, _, entry, what in cuts
             if isinstance(what, TracedFrame)
         ]
+
+    def frames_from(self, place: int) -> tuple[list[TracedFrame], int]:
+        """Return the frames behind a place, and the place behind them.
+
+        So who follows a trace sees each frame once, at the cost of the new ones.
+
+        Args:
+            place: 0, or what the last call has returned.
+        """
+        kept, cuts, _ = self._cut()
+        new = takewhile(lambda cut: cut.number >= place, reversed(cuts))
+        frames = [cut.what for cut in new if isinstance(cut.what, TracedFrame)]
+        return frames[::-1], kept.first + len(kept.entries)
 
     @property
     def unfinished(self) -> list[Chunk]:

@@ -5,7 +5,7 @@ Here pings are matched with pongs and drawn while they come; still pictures are 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import traitlets
@@ -28,20 +28,50 @@ class RoundTrip(NamedTuple):
     seconds: float | None
 
 
-def round_trips(frames: Iterable[TracedFrame]) -> list[RoundTrip]:
-    """Match each ping with the first pong from the other side that has its payload and is not taken."""
-    trips: list[RoundTrip] = []
-    waiting: dict[tuple[int, Sender, bytes], list[int]] = {}
-    for time, session, sender, _, frame, *_ in frames:
-        if isinstance(frame, Ping):
-            waiting.setdefault((session, sender, frame.data), []).append(len(trips))
-            trips.append(RoundTrip(session, sender, time, None))
-        if isinstance(frame, Pong):
-            other: Sender = "server" if sender == "client" else "client"
-            if pings := waiting.get((session, other, frame.data)):
-                ping = pings.pop(0)
-                trips[ping] = trips[ping]._replace(seconds=time - trips[ping].sent)
-    return trips
+class RoundTrips:
+    """Matches each ping with the first pong from the other side that has its payload and is not taken.
+
+    Args:
+        most: how many of the newest are kept.
+    """
+
+    def __init__(self, most: int = SHOWN) -> None:
+        self._most = most
+        self._count = 0
+        self._newest: dict[int, RoundTrip] = {}
+        self._waiting: dict[tuple[int, Sender, bytes], list[int]] = {}
+
+    def follow(self, frames: Iterable[TracedFrame]) -> None:
+        """Take the frames that have passed since."""
+        for time, session, sender, _, frame, *_ in frames:
+            if isinstance(frame, Ping):
+                self._add(RoundTrip(session, sender, time, None), frame.data)
+            if isinstance(frame, Pong):
+                other: Sender = "server" if sender == "client" else "client"
+                self._answer(time, (session, other, frame.data))
+
+    def _add(self, trip: RoundTrip, payload: bytes) -> None:
+        self._newest[self._count] = trip
+        pings = self._waiting.setdefault((trip.session, trip.sender, payload), [])
+        pings.append(self._count)
+        del pings[: -self._most]
+        self._count += 1
+        if len(self._newest) > self._most:
+            del self._newest[next(iter(self._newest))]
+        if len(self._waiting) > 2 * self._most:
+            self._waiting = {key: pings for key, pings in self._waiting.items() if pings[-1] in self._newest}
+
+    def _answer(self, time: float, key: tuple[int, Sender, bytes]) -> None:
+        if not (pings := self._waiting.get(key)):
+            return
+        number = pings.pop(0)
+        if not pings:
+            del self._waiting[key]
+        if trip := self._newest.get(number):
+            self._newest[number] = trip._replace(seconds=time - trip.sent)
+
+    def __iter__(self) -> Iterator[RoundTrip]:
+        return iter(self._newest.values())
 
 
 class PingPlot(View):
@@ -66,7 +96,8 @@ class PingPlot(View):
             raise TypeError(f"shown is {shown!r}: a session or a trace is needed")
         self._trace = shown if isinstance(shown, Trace) else shown.trace
         self._session = session if isinstance(shown, Trace) else shown.number
-        self._seen: tuple[Any, ...] = ()
+        self._trips = RoundTrips()
+        self._place, self._events = 0, -1
         super().__init__()
         if self.step():
             self.live()
@@ -74,11 +105,11 @@ class PingPlot(View):
     def step(self) -> bool:
         """Show what has passed since; return False when the session has ended."""
         events = [event for event in self._trace.events if self._is_shown(event.session)]
-        frames = [frame for frame in self._trace.frames if self._is_shown(frame.session)]
-        seen = (len(events), len(frames), frames[-1:])
-        if seen != self._seen:
-            self._seen = seen
-            self.state = _state(round_trips(frames)[-SHOWN:], events)
+        new, self._place = self._trace.frames_from(self._place)
+        if new or len(events) != self._events:
+            self._events = len(events)
+            self._trips.follow(frame for frame in new if self._is_shown(frame.session))
+            self.state = _state([*self._trips], events)
         return self._session is None or not any(event.name == "closed" for event in events)
 
     def plain(self) -> str:
