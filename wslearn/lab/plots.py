@@ -376,10 +376,11 @@ def heat_maps(
 
 def _draw_heat(axes: Axes, table: Table) -> None:
     most = max(max(row) for row in table) or 1
-    axes.imshow(table, origin="lower", cmap="cividis", vmin=0, vmax=most, aspect="auto")
+    # more is further from the ground, of paper and of slate
+    axes.imshow(table, origin="lower", cmap="cividis_r", vmin=0, vmax=most, aspect="auto")
     for y, row in enumerate(table):
         for x, value in enumerate(row):
-            colour = "black" if value > 0.55 * most else "white"
+            colour = "white" if value > 0.43 * most else "black"
             axes.text(x, y, f"{value:.0f}", color=colour, ha="center", va="center")
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
@@ -801,6 +802,7 @@ def attempts(times: Mapping[str, Sequence[float]], *, back: float) -> Picture:
         axes.axvline(back, color=INK, linewidth=1, linestyle=":")
         axes.set_title(f"{name}: {most:,} in a tenth", color=colour, fontsize=10, weight="bold", loc="left")
         axes.set_xlim(0, end)
+        axes.set_ylabel("attempts")
         axes.label_outer()
         lines.append(f"{name}: {len(moments):,} attempts, at most {most:,} in a tenth of a second")
     figure.axes[-1].set_xlabel("time in s, the server is back at the dotted line")
