@@ -230,7 +230,7 @@ def at_night(name):
 
 
 @pytest.mark.parametrize("seen", [by_day, at_night])
-@pytest.mark.parametrize("colour", [plots.BLUE, plots.GREEN, plots.VERMILLION, plots.INK])
+@pytest.mark.parametrize("colour", [plots.BLUE, plots.GREEN, plots.VERMILION, plots.INK])
 def test_text_has_contrast_enough_by_day_and_at_night(colour, seen):
     assert "filter: invert(0.93) hue-rotate(180deg)" in Still._css
     assert contrast(seen(colour), seen(plots.PAPER)) >= 4.5

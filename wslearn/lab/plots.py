@@ -25,7 +25,7 @@ from wslearn.frames import Close, CloseCode, Frame, Ping, Pong
 from wslearn.lab.still import Still
 from wslearn.trace import Trace, TracedFrame, TransitChunk
 
-BLUE, GREEN, VERMILLION = "#0072B2", "#007F5C", "#B84F00"
+BLUE, GREEN, VERMILION = "#0072B2", "#007F5C", "#B84F00"
 INK, PAPER = "#333333", "#ffffff"
 """All is drawn on paper; `Still` turns it over where the notebook is dark."""
 
@@ -142,7 +142,7 @@ def ping_timeline(trace: Trace, *, until: float | None = None) -> Picture:
     axes.set_yticks([0, 1], ["client", "server"])
     axes.set_ylim(-0.38, 1.75)
     _time_axis(axes, end)
-    _legend(axes, [("ping ▼", BLUE, "-"), ("pong ▲", GREEN, "-"), ("✕ never arrived", VERMILLION, "--")])
+    _legend(axes, [("ping ▼", BLUE, "-"), ("pong ▲", GREEN, "-"), ("✕ never arrived", VERMILION, "--")])
     return Picture(figure, "\n".join(lines))
 
 
@@ -158,8 +158,8 @@ def _draw_flight(axes: Axes, traced: TracedFrame) -> None:
             _write_close(axes, traced.time, begin + 0.06 if from_server else begin - 0.06, up=from_server)
         return
     stop = 0.55 if from_server else 0.45
-    axes.plot([traced.time, traced.time], [begin, stop], color=VERMILLION, linewidth=1.8, linestyle="--")
-    axes.plot([traced.time], [stop], "x", color=VERMILLION, markersize=8, markeredgewidth=2)
+    axes.plot([traced.time, traced.time], [begin, stop], color=VERMILION, linewidth=1.8, linestyle="--")
+    axes.plot([traced.time], [stop], "x", color=VERMILION, markersize=8, markeredgewidth=2)
     if isinstance(traced.frame, Close):
         _write_close(axes, traced.time, stop - 0.12, up=False)
 
@@ -174,15 +174,15 @@ def _draw_waits(axes: Axes, found: list[Beat]) -> None:
         stop = beat.pong if beat.pong is not None else beat.lost
         if stop is None:
             continue
-        colour = GREEN if beat.pong is not None else VERMILLION
+        colour = GREEN if beat.pong is not None else VERMILION
         axes.plot([beat.ping, stop], [1.2, 1.2], color=colour, linewidth=6, solid_capstyle="butt")
         text = f"{stop - beat.ping:.1f} s" + ("" if beat.pong is not None else " in vain")
         axes.text((beat.ping + stop) / 2, 1.28, text, color=colour, ha="center", va="bottom", fontsize=9)
 
 
 def _draw_fault(axes: Axes, time: float, what: str) -> None:
-    axes.axvline(time, color=VERMILLION, linewidth=1.5, linestyle=":")
-    axes.text(time, -0.34, f" {what} at {time:.1f} s", color=VERMILLION, va="bottom", fontsize=9)
+    axes.axvline(time, color=VERMILION, linewidth=1.5, linestyle=":")
+    axes.text(time, -0.34, f" {what} at {time:.1f} s", color=VERMILION, va="bottom", fontsize=9)
 
 
 def lanes(traces: Mapping[str, Trace], *, until: float | None = None) -> Picture:
@@ -206,7 +206,7 @@ def lanes(traces: Mapping[str, Trace], *, until: float | None = None) -> Picture
     _time_axis(axes, until)
     names = ["| ping", "● pong", "▼ it happens", "✕ session over"]
     _legend(
-        axes, [(name, colour, "") for name, colour in zip(names, (BLUE, GREEN, INK, VERMILLION), strict=True)]
+        axes, [(name, colour, "") for name, colour in zip(names, (BLUE, GREEN, INK, VERMILION), strict=True)]
     )
     return Picture(figure, "\n".join(lines))
 
@@ -221,7 +221,7 @@ def _draw_lane(axes: Axes, row: float, trace: Trace, found: list[Beat], until: f
     if fault is not None:
         axes.plot([fault[0]], [row + 0.24], "v", color=INK, markersize=7)
     if end is not None and end <= until:
-        axes.plot([end], [row], "x", color=VERMILLION, markersize=10, markeredgewidth=2.5)
+        axes.plot([end], [row], "x", color=VERMILION, markersize=10, markeredgewidth=2.5)
 
 
 # ── many round trips, many cuts, many settings ───────────────────────────────────────────────────
@@ -242,23 +242,23 @@ def round_trips(found: Sequence[Beat], *, window: int = 50) -> Picture:
     whole = f"p50 {percentile(values, 50):.1f} ms, p99 {percentile(values, 99):.1f} ms"
     figure, axes = _figure(2.9)
     axes.scatter(times, values, s=9, color=BLUE, alpha=0.55, linewidths=0)
-    for percent, colour, style in ((50, GREEN, "-"), (99, VERMILLION, "--")):
+    for percent, colour, style in ((50, GREEN, "-"), (99, VERMILION, "--")):
         running = [
             percentile(values[max(0, n - window) : n], percent)
             for n in range(min(window, 10), len(values) + 1)
         ]
         axes.plot(times[len(times) - len(running) :], running, style, color=colour, lw=2)
     lost = [beat.ping for beat in found if beat.lost is not None]
-    axes.plot(lost, [max(values) * 1.08] * len(lost), "x", color=VERMILLION, markersize=8, markeredgewidth=2)
+    axes.plot(lost, [max(values) * 1.08] * len(lost), "x", color=VERMILION, markersize=8, markeredgewidth=2)
     axes.set_ylim(0, max(values) * 1.15)
     _time_axis(axes, found[-1].ping * 1.02)
     axes.set_ylabel("round trip in ms")
     names = [
         ("● round trip", BLUE, ""),
         (f"p50 of {window}", GREEN, "-"),
-        (f"p99 of {window}", VERMILLION, "--"),
+        (f"p99 of {window}", VERMILION, "--"),
     ]
-    _legend(axes, [*names, ("✕ no pong", VERMILLION, "")] if lost else names)
+    _legend(axes, [*names, ("✕ no pong", VERMILION, "")] if lost else names)
     no_pong = f", {len(lost)} without a pong" if lost else ""
     return Picture(figure, f"{len(values)} round trips: {whole}{no_pong}")
 
@@ -299,7 +299,7 @@ def histogram(
     half, most = percentile(values, 50), percentile(values, 99)
     figure, axes = _figure(2.9)
     axes.hist(values, bins=50 if until else 25, range=(0, until) if until else None, color=BLUE, alpha=0.75)
-    for value, label, colour, style in ((half, "p50", GREEN, "-"), (most, "p99", VERMILLION, "--")):
+    for value, label, colour, style in ((half, "p50", GREEN, "-"), (most, "p99", VERMILION, "--")):
         axes.axvline(value, color=colour, linewidth=2, linestyle=style)
         text, place = f"{label} {value:.0f} {unit}", ("data", "axes fraction")
         side = "right" if label == "p50" else "left"
@@ -324,10 +324,10 @@ def detection_band(cuts: Sequence[tuple[float, float]], *, period: float, timeou
     figure, axes = _figure(3.1)
     axes.axhspan(timeout, period + timeout, color=BLUE, alpha=0.13)
     axes.scatter([moment for moment, _ in cuts], delays, s=7, color=BLUE, linewidths=0)
-    axes.axhline(mean, color=VERMILLION, linewidth=2, linestyle="--")
+    axes.axhline(mean, color=VERMILION, linewidth=2, linestyle="--")
     for height, text, colour in (
         (period + timeout, f"period + timeout\n= {period + timeout:g} s", BLUE),
-        (mean, f"mean {mean:.1f} s", VERMILLION),
+        (mean, f"mean {mean:.1f} s", VERMILION),
         (timeout, f"timeout\n= {timeout:g} s", BLUE),
     ):
         place = ("axes fraction", "data")
@@ -473,7 +473,7 @@ def _draw_leg(axes: Axes, each: TracedFrame) -> None:
     """Draw one frame on its leg, with what it is on its arrow."""
     begin, end = (each.session - 1, each.session)[:: 1 if each.sender == "client" else -1]
     received = each.time if each.received is None else each.received
-    colour = VERMILLION if isinstance(each.frame, Close) else BLUE
+    colour = VERMILION if isinstance(each.frame, Close) else BLUE
     axes.annotate("", (end, received), (begin, each.time), arrowprops={"arrowstyle": "-|>", "color": colour})
     middle = (each.session - 0.5, (each.time + received) / 2)
     box = {"facecolor": PAPER, "edgecolor": "none", "pad": 1}
@@ -613,7 +613,7 @@ def header_share(header_size: Callable[[int, bool], int]) -> Picture:
     sizes = sorted({round(2 ** (eighth / 8)) for eighth in range(161)} | set(told))
     figure, axes = _figure(2.9)
     lines = ["payload/bytes " + "".join(f"{size:>9,}" for size in told)]
-    for name, colour, style, masked in (("client", VERMILLION, "--", True), ("server", BLUE, "-", False)):
+    for name, colour, style, masked in (("client", VERMILION, "--", True), ("server", BLUE, "-", False)):
         shares = {size: 100 - 100 * size / (size + header_size(size, masked)) for size in sizes}
         axes.loglog(list(shares), list(shares.values()), color=colour, linestyle=style, linewidth=2)
         lines.append(f"{f'{name}, %':<14}" + "".join(f"{shares[size]:>9.3g}" for size in told))
@@ -627,7 +627,7 @@ def header_share(header_size: Callable[[int, bool], int]) -> Picture:
     axes.set_ylabel("header in % of the frame")
     axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.yaxis.set_major_formatter("{x:g}")
-    _legend(axes, [("client, masked", VERMILLION, "--"), ("server", BLUE, "-")])
+    _legend(axes, [("client, masked", VERMILION, "--"), ("server", BLUE, "-")])
     return Picture(figure, "\n".join(lines))
 
 
@@ -644,9 +644,9 @@ def bytes_against_staleness(
         listening: the same, at most three; the height of the first is carried over to the line.
     """
     figure, axes = _figure(3.2)
-    axes.loglog(*zip(*asking.values(), strict=True), "o-", color=VERMILLION, linewidth=2, markersize=7)
+    axes.loglog(*zip(*asking.values(), strict=True), "o-", color=VERMILION, linewidth=2, markersize=7)
     for name, pair in asking.items():
-        axes.annotate(name, pair, (9, 3), textcoords="offset points", color=VERMILLION)
+        axes.annotate(name, pair, (9, 3), textcoords="offset points", color=VERMILION)
     stale, size = next(iter(listening.values()))
     axes.hlines(size, stale, max(pair[0] for pair in asking.values()), color=INK, linewidth=1, linestyle=":")
     for (name, pair), marker, colour in zip(listening.items(), "Ds^", (BLUE, INK, GREEN), strict=False):
@@ -677,7 +677,7 @@ def byte_counts(samples: Mapping[str, bytes]) -> Picture:
     axes: Axes | None = None
     lines = []
     for place, ((name, data), colour) in enumerate(
-        zip(samples.items(), (BLUE, VERMILLION, GREEN), strict=False), 1
+        zip(samples.items(), (BLUE, VERMILION, GREEN), strict=False), 1
     ):
         counts = Counter(data)
         shares = [100 * counts[byte] / len(data) for byte in range(256)]
@@ -735,7 +735,7 @@ def under_attack(panels: Mapping[str, Mapping[str, Sequence[tuple[float, float]]
     figure, lines = _paper(1.8 * len(panels)), []
     for place, (held, named) in enumerate(panels.items(), 1):
         axes = _axes(figure, len(panels), 1, place)
-        styles = ((VERMILLION, "--"), (BLUE, "-"))
+        styles = ((VERMILION, "--"), (BLUE, "-"))
         for (name, seen), (colour, style) in zip(named.items(), styles, strict=True):
             axes.plot(*zip(*seen, strict=True), color=colour, linestyle=style, linewidth=2)
             lines.append(f"{held}, {name}: {max(amount for _, amount in seen):,.4g} at most")
@@ -748,7 +748,7 @@ def under_attack(panels: Mapping[str, Mapping[str, Sequence[tuple[float, float]]
 
 # ── one message to many ──────────────────────────────────────────────────────────────────────────
 
-STYLES = ((BLUE, "-"), (VERMILLION, "--"), (GREEN, "-."))
+STYLES = ((BLUE, "-"), (VERMILION, "--"), (GREEN, "-."))
 
 CrowdSamples = Sequence[tuple[float, int, float, int]]
 """Time in seconds, messages held, seconds behind, viewers served."""
@@ -826,7 +826,7 @@ def curves(
     figure, axes = _figure(2.9)
     places = list(next(iter(named.values())))
     lines = [f"{across}: " + " ".join(map(str, places))]
-    for (name, values), colour, marker in zip(named.items(), (VERMILLION, BLUE, GREEN), "os^", strict=False):
+    for (name, values), colour, marker in zip(named.items(), (VERMILION, BLUE, GREEN), "os^", strict=False):
         axes.plot(places, list(values.values()), marker=marker, color=colour, linewidth=2, markersize=6)
         lines.append(f"{name}: " + " ".join(f"{value:,.0f}" for value in values.values()))
     if logarithmic:
@@ -839,7 +839,7 @@ def curves(
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel(across)
     axes.set_ylabel(up)
-    marks = zip(named, (VERMILLION, BLUE, GREEN), "●■▲", strict=False)
+    marks = zip(named, (VERMILION, BLUE, GREEN), "●■▲", strict=False)
     _legend(axes, [(f"{mark} {name}", colour, "") for name, colour, mark in marks])
     return Picture(figure, "\n".join(lines))
 
@@ -858,7 +858,7 @@ def guess_ladder(rounds: Sequence[Mapping[str, int]]) -> Picture:
         for n, (letter, size) in enumerate(sizes.items()):
             found = size < most
             axes.plot(
-                n, place, "s" if found else ".", color=VERMILLION if found else BLUE, ms=13 if found else 4
+                n, place, "s" if found else ".", color=VERMILION if found else BLUE, ms=13 if found else 4
             )
             if found:
                 axes.text(n, place, letter, color=PAPER, ha="center", va="center", weight="bold", fontsize=9)
@@ -871,7 +871,7 @@ def guess_ladder(rounds: Sequence[Mapping[str, int]]) -> Picture:
     axes.set_yticks(range(len(rounds)), [str(place + 1) for place in range(len(rounds))])
     axes.set_xlabel("letter that was guessed")
     axes.set_ylabel("place in the secret")
-    _legend(axes, [("· the longer frame", BLUE, ""), ("■ a shorter frame", VERMILLION, "")])
+    _legend(axes, [("· the longer frame", BLUE, ""), ("■ a shorter frame", VERMILION, "")])
     return Picture(figure, "\n".join(lines))
 
 
@@ -891,7 +891,7 @@ def size_bars(sizes: Mapping[str, Mapping[str, int]]) -> Picture:
     for place, (thing, by_format) in enumerate(sizes.items(), 1):
         axes = _axes(figure, 1, len(sizes), place)
         bars = axes.barh(
-            formats, list(by_format.values()), color=[BLUE, VERMILLION, GREEN, INK][: len(formats)]
+            formats, list(by_format.values()), color=[BLUE, VERMILION, GREEN, INK][: len(formats)]
         )
         axes.bar_label(bars, fmt="{:,.0f}", padding=3, color=INK, fontsize=9)
         axes.set_xlim(0, 1.3 * max(by_format.values()))
