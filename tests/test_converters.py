@@ -364,6 +364,8 @@ def test_the_wrong_kind_of_frame_has_a_code_of_its_own(converter):
         (MESSAGE_PACK, "0102"),
         (MESSAGE_PACK, "a1ff"),
         (MESSAGE_PACK, "91" * 2000),
+        (MESSAGE_PACK, "819000"),
+        (MESSAGE_PACK, "818000"),
         (PROTOBUF, "ff"),
         (PROTOBUF, "08"),
         (PROTOBUF, "1201ff"),

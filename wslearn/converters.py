@@ -198,6 +198,8 @@ class MessagePackConverter(FormatConverter):
     def __init__(self) -> None:
         msgpack = _needed("msgpack", self)
         self._pack, self._unpack = msgpack.packb, msgpack.unpackb
+        # a list as a key of a map, which is none of Python's
+        self.malformed = (TypeError, *FormatConverter.malformed)
 
     def write(self, value: Any) -> Any:
         return self._pack(value, default=self.plain)
