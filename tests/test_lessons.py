@@ -133,6 +133,18 @@ def test_pictures_are_small(lesson):
     assert max((len(base64.b64decode(picture)) for picture in pictures), default=0) <= MAX_PICTURE
 
 
+def test_pictures_are_told_in_numbers_too(lesson):
+    told = [o.data["text/plain"] for kind in SHOWN for _, o in outputs(lesson, kind) if "image/png" in o.data]
+    assert [text for text in told if not re.search(r"\d", text)] == []
+
+
+def test_no_cell_draws_over_what_nbval_would_compare(lesson):
+    assert (
+        re.findall(r"\b(clear_output|update_display)\b", "\n".join(c.source for c in code_cells(lesson)))
+        == []
+    )
+
+
 @pytest.mark.parametrize("what", VARIES)
 def test_no_compared_output_has_what_varies(lesson, what):
     compared = [cell for cell in code_cells(lesson) if "nbval-ignore-output" not in tags(cell)]
@@ -225,6 +237,16 @@ def test_no_cell_hides_its_output_behind_a_semicolon(lesson):
 
 def test_no_sentence_that_begins_with_a_number_becomes_a_list(lesson):
     assert re.findall(r"^\d{2,}[.)] .*", prose(lesson), re.MULTILINE) == []
+
+
+def test_new_word_is_bold_once_in_the_whole_course():
+    bold = [
+        word.lower()
+        for path in LESSONS
+        for cell in prose_cells(path)
+        for word in re.findall(r"\*\*(.+?)\*\*", cell.source)
+    ]
+    assert {word for word in bold if bold.count(word) > 1} == {"open question"}
 
 
 def test_prose_does_not_shout(lesson):
