@@ -1,7 +1,10 @@
 import asyncio
 import json
 import linecache
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
@@ -138,6 +141,14 @@ def test_reset_of_all_progress_leaves_nothing(own_folder):
     progress().reset()
     assert progress().done == set()
     assert list(own_folder.iterdir()) == []
+
+
+def test_environment_may_name_another_place(own_folder):
+    note = "from wslearn.lab.exercises import progress; progress().note('00.1', 1)"
+    elsewhere = os.environ | {"WSLEARN_PROGRESS": "elsewhere.json"}
+    subprocess.run([sys.executable, "-c", note], env=elsewhere, check=True)
+    assert json.loads((own_folder / "elsewhere.json").read_text())["done"] == ["00.1"]
+    assert not (own_folder / FILE).exists()
 
 
 def test_exported_progress_is_read_where_it_is_put(own_folder):

@@ -19,7 +19,8 @@ from typing import Any
 
 from wslearn.lab.course import COURSE, TRACKS, Lesson
 
-PROGRESS = Path(".wslearn-progress.json")
+PROGRESS = Path(os.environ.get("WSLEARN_PROGRESS", ".wslearn-progress.json"))
+"""In the working folder, unless the environment names another place."""
 
 
 @dataclass
