@@ -71,4 +71,7 @@ def test_long_words_and_payloads_are_cut():
 def test_table_prints_its_columns_below_each_other():
     lines = repr(recorded(HI)).splitlines()
     assert lines[0].index("what") == lines[3].index("Text")
-    assert '<th scope="col" style="text-align:left">header, no key</th>' in recorded(HI)._repr_html_()
+    assert (
+        '<td style="text-align:left;white-space:pre;font-family:monospace">81 82</td>'
+        in recorded(HI)._repr_html_()
+    )

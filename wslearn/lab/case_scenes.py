@@ -586,12 +586,14 @@ DAYS = {1: "lab", 2: "Monday, outside", 3: "Monday, inside", 4: "Tuesday, outsid
 @cache
 def refused_in_production() -> Evidence:
     async def scene(net: SimulatedNetwork) -> Evidence:
-        server = ("server", 80)
-        async with match_server(ORIGINS).start(*server):
-            await visit("ws://server/match", LAB)
-            for host, handed_on in {"monday": end_to_end, "tuesday": with_upgrade}.items():
-                await Relay(server, rewrite=rewriting(handed_on, [])).listen(host, 80)
-                await visit(f"ws://{host}/match", ORIGIN)
+        app, nights = match_server(ORIGINS), [end_to_end, with_upgrade]
+        proxy = Relay(("server", 80), rewrite=rewriting(lambda headers: nights[0](headers), []))
+        await proxy.listen("stadium.example", 8443)
+        async with app.start("lab.example", 80), app.start("server", 80):
+            await visit("ws://lab.example/match", LAB)
+            await visit("ws://stadium.example:8443/match", ORIGIN)
+            del nights[0]
+            await visit("ws://stadium.example:8443/match", ORIGIN)
             await asyncio.sleep(1)
         return Evidence(net.trace, DAYS)
 
@@ -634,7 +636,7 @@ def ended_behind_a_proxy(server_ends: Act, ending: Ending) -> Told:
     async def scene(net: SimulatedNetwork) -> Told:
         async def match(session: Session) -> None:
             await session.send("2:1")
-            await asyncio.sleep(1)
+            await asyncio.sleep(0.05)
             await server_ends(net, session)
             await session.close_reason
 

@@ -250,8 +250,8 @@ class CaseWall:
 
     def _repr_html_(self) -> str:
         groups = "".join(
-            f"<p><strong>{heading}</strong></p>"
-            f'<ul style="list-style:none;display:flex;flex-wrap:wrap;gap:0.5em;margin:0;padding:0">'
+            f'<p style="margin:0"><strong>{heading}</strong></p>'
+            f'<ul style="list-style:none;display:flex;flex-wrap:wrap;gap:0.5em;margin:0.5em 0 1em;padding:0">'
             f"{''.join(map(self._card, group))}</ul>"
             for heading, group in self._groups()
         )

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from wslearn.dissection import dissect
 from wslearn.lab.table import Table
 from wslearn.lab.timeline import Item, Timeline
-from wslearn.trace import ARROWS, Chunk, Trace, TransitChunk
+from wslearn.trace import Chunk, Trace, TransitChunk
 
 BYTES = 8
 """How many of a payload are shown."""
@@ -20,20 +20,25 @@ HEADINGS = (
     "sent/s",
     "received/s",
     "connection",
-    "direction",
+    "to",
     "what",
     "says",
     "bytes",
-    "header, no key",
-    "payload, unmasked",
+    "header",
+    "payload",
 )
 
 
 MORE = "more of it"
 
 
+CODE = ("header", "payload")
+
+
 class Evidence(Table):
     """What passed, by time; frames are numbered from 0, those too that never became whole.
+
+    A header is shown without its key, and a payload as it was before masking.
 
     Args:
         trace: of a simulated network.
@@ -49,7 +54,7 @@ class Evidence(Table):
         self.frames = [each for each in shown if each.is_frame]
         rows = [HEADINGS, *(self._row(each, names or {}) for each in shown)]
         used = [column for column in range(len(HEADINGS)) if any(row[column] for row in rows[1:])]
-        super().__init__([[row[column] for column in used] for row in rows])
+        super().__init__([[row[column] for column in used] for row in rows], CODE)
 
     def __getitem__(self, number: int) -> bytes:
         """Return the bytes of a frame."""
@@ -67,7 +72,7 @@ class Evidence(Table):
             f"{item.time:.3f}",
             "never" if item.lost else "" if item.received is None else f"{item.received:.3f}",
             names.get(item.session or 0, ""),
-            ARROWS[item.sender] if item.sender else "",
+            {"client": "server", "server": "client", None: ""}[item.sender],
             item.kind,
             said if len(said) <= SAID else f"{said[: SAID - 1]}…",
             str(item.size) if item.sender else "",

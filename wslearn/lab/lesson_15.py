@@ -6,6 +6,7 @@ The conversations themselves are scenes of their own; each repair is played in t
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from wslearn.lab.answers import told
@@ -47,6 +48,31 @@ MOST_PINGS = 50
 PLAYED = "played with your repair,"
 
 
+Mend = Callable[[Any], Verdict]
+
+
+def of_options(mend: Mend) -> Mend:
+    """Let a repair be options of a server."""
+
+    def checked(options: Any) -> Verdict:
+        if isinstance(options, dict):
+            return mend(options)
+        return not_yet(f'options of the server are needed, as {{"timeout": 15}}; this is {options!r}')
+
+    return checked
+
+
+def of_function(mend: Mend) -> Mend:
+    """Let a repair be a function."""
+
+    def checked(function: Any) -> Verdict:
+        return (
+            mend(function) if callable(function) else not_yet(f"a function is needed, this is {function!r}")
+        )
+
+    return checked
+
+
 def _echoed(echoes: Echoes, lines: tuple[str, ...]) -> Verdict:
     """Judge a scene in which each line should have come back."""
     back = texts_in(echoes.back)
@@ -60,16 +86,14 @@ def _echoed(echoes: Echoes, lines: tuple[str, ...]) -> Verdict:
     return right(f"{PLAYED} all {len(lines)} lines come back")
 
 
+@of_function
 def mend_header(header: Any) -> Verdict:
-    if not callable(header):
-        return not_yet(f"a function is needed, this is {header!r}")
     return _echoed(lines_with(header), LINES)
 
 
+@of_options
 def mend_silence(options: Any) -> Verdict:
     """Play the quiet match with these options of the server."""
-    if not isinstance(options, dict):
-        return not_yet(f'options of the server are needed, as {{"timeout": 15}}; this is {options!r}')
     watched = quiet_match(**{"ping_period": None, **options})
     if watched.ends:
         return not_yet(f"{PLAYED} the page is gone at {watched.ends[0]:.0f} s")
@@ -80,9 +104,8 @@ def mend_silence(options: Any) -> Verdict:
     return right(stays)
 
 
+@of_function
 def mend_reading(text_of: Any) -> Verdict:
-    if not callable(text_of):
-        return not_yet(f"a function is needed, this is {text_of!r}")
     return _echoed(chat_with(text_of), SAID)
 
 
@@ -90,10 +113,9 @@ NOTICED = 30
 """Seconds after which a server should know that somebody has gone."""
 
 
+@of_options
 def mend_heartbeat(options: Any) -> Verdict:
     """Ride through the stalls with these options of the server."""
-    if not isinstance(options, dict):
-        return not_yet(f'options of the server are needed, as {{"timeout": 15}}; this is {options!r}')
     late = 0.0
     for pulled in PULLED:
         ended = ride(pulled, **{"ping_period": 5, "timeout": 2, **options})
@@ -109,10 +131,9 @@ def mend_heartbeat(options: Any) -> Verdict:
     return right(f"{stays}, and when it is gone for good, that is noticed {when} at most")
 
 
+@of_options
 def mend_ghosts(options: Any) -> Verdict:
     """Count viewers with these options of the server."""
-    if not isinstance(options, dict):
-        return not_yet(f'options of the server are needed, as {{"timeout": 15}}; this is {options!r}')
     played = [counted(delay, **{"ping_period": None, **options}) for delay in DELAYS]
     if dropped := [name for found in played for name in found.dropped]:
         return not_yet(f"{PLAYED} {dropped[0]} is dropped, whose link had stalled for 4 s")
@@ -128,9 +149,8 @@ def mend_ghosts(options: Any) -> Verdict:
     )
 
 
+@of_function
 def mend_compression(compress: Any) -> Verdict:
-    if not callable(compress):
-        return not_yet(f"a function is needed, this is {compress!r}")
     scores = scores_with(compress)
     if scores.seen != list(SCORES):
         return not_yet(f"{PLAYED} {len(scores.seen)} of {len(SCORES)} scores are read, then {scores.reason}")
@@ -159,10 +179,9 @@ ENDS: dict[str, tuple[Act, int | None]] = {
 }
 
 
+@of_function
 def mend_ending(ending: Any) -> Verdict:
     """Let the server end in three ways."""
-    if not callable(ending):
-        return not_yet(f"a function is needed, this is {ending!r}")
     for name, (act, want) in ENDS.items():
         try:
             reason = ended_behind_a_proxy(act, ending).reason
