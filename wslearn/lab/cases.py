@@ -104,6 +104,12 @@ class Case(Exercise):
         self._mend = mend
         self._wrong: list[str] = []
 
+    def is_open(self, answer: Any) -> bool:
+        """Tell whether the finding is still to be made; the repair comes behind it."""
+        if isinstance(answer, Mapping):
+            answer = [part for name, part in answer.items() if name != "repair"]
+        return super().is_open(answer)
+
     def hint(self) -> Card:
         """Show the next clue."""
         card = super().hint()
@@ -177,9 +183,9 @@ class Case(Exercise):
 
 
 def _blanks(finding: Mapping[str, Any]) -> str:
-    """Return a dictionary to be filled in, with a line for each part where these are pairs."""
+    """Return a dictionary to be filled in, with a line for each part where it is long."""
     parts = [f'"{name}": {_blank(want)}' for name, want in finding.items()] + ['"repair": ...']
-    if any(isinstance(want, tuple) for want in finding.values()):
+    if len(parts) > 4 or any(isinstance(want, tuple) for want in finding.values()):
         return "\n    ".join(["{", *(f"{part}," for part in parts)]) + "\n}"
     return f"{{{', '.join(parts)}}}"
 

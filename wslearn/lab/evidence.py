@@ -22,9 +22,9 @@ HEADINGS = (
     "connection",
     "to",
     "what",
+    "header",
     "says",
     "bytes",
-    "header",
     "payload",
 )
 
@@ -67,6 +67,7 @@ class Evidence(Table):
 
     def _row(self, item: Item, names: Mapping[int, str]) -> tuple[str, ...]:
         said = "" if item.group in ("ping", "pong") else item.said
+        header, payload = _in_hex(item)
         return (
             str(self.frames.index(item)) if item.is_frame else "",
             f"{item.time:.3f}",
@@ -74,9 +75,10 @@ class Evidence(Table):
             names.get(item.session or 0, ""),
             {"client": "server", "server": "client", None: ""}[item.sender],
             item.kind,
+            header,
             said if len(said) <= SAID else f"{said[: SAID - 1]}…",
             str(item.size) if item.sender else "",
-            *_in_hex(item),
+            payload,
         )
 
 

@@ -112,7 +112,7 @@ class Exercise:
 
     def check(self, answer: Any) -> Verdict | Awaitable[Verdict]:
         """Judge an answer; where the exercise is about sessions, await it."""
-        if _is_open(answer):
+        if self.is_open(answer):
             return NOT_TRIED
         with _forgotten_awaits() as forgotten:
             try:
@@ -123,6 +123,10 @@ class Exercise:
         if isinstance(verdict, Verdict):
             return self._noted(verdict, forgotten, answer)
         return self._awaited(verdict, answer)
+
+    def is_open(self, answer: Any) -> bool:
+        """Tell whether the three dots of the stub are still there."""
+        return _is_open(answer)
 
     async def _awaited(self, awaited: Awaitable[Verdict], answer: Any) -> Verdict:
         with _forgotten_awaits() as forgotten:
@@ -224,7 +228,6 @@ def progress() -> Progress:
 
 
 def _is_open(answer: Any) -> bool:
-    """Tell whether the three dots of the stub are still there."""
     if isinstance(answer, Mapping):
         answer = list(answer.values())
     if isinstance(answer, tuple | list):
