@@ -43,6 +43,7 @@ def test_answer_of_another_form_is_told_and_is_no_guess(opened, answer):
             "◐ almost: guess 1: 2 of 3 fit; frame: 0 is the client's Text 'Goal!', and that is not it",
         ),
         (guess(17), "◐ almost: guess 1: 2 of 3 fit; frame: 17 is none of 0 to 5"),
+        (guess([4]), "◐ almost: guess 1: 2 of 3 fit; frame: [4] is none of 0 to 5"),
         (guess("4"), "◐ almost: guess 1: 2 of 3 fit; frame: '4' is none of 0 to 5"),
         (
             guess(rule="UTF8"),

@@ -104,10 +104,9 @@ CONNECTIONS = {number: f"page {number // 2 + 1}" for number in range(1, 99, 2)}
 
 
 class Watched(NamedTuple):
-    """When a page's connections ended before full time, in seconds, the news it saw, and the trace."""
+    """When a page's connections ended before full time, in seconds, and the trace."""
 
     ends: list[float]
-    seen: list[str]
     trace: Trace
 
 
@@ -120,7 +119,7 @@ async def _quiet_match(net: SimulatedNetwork, options: dict[str, Any]) -> Watche
     app = Application()
     app.install(WebSockets, **options)
     loop = asyncio.get_running_loop()
-    watched = Watched([], [], net.trace)
+    watched = Watched([], net.trace)
 
     @app.websocket("/score")
     async def score(session: Session) -> None:
@@ -134,7 +133,7 @@ async def _quiet_match(net: SimulatedNetwork, options: dict[str, Any]) -> Watche
     async def page() -> None:
         while True:
             session = await connect("ws://proxy/score", ping_period=None)
-            watched.seen.extend([frame.data.decode() async for frame in session.incoming])
+            await _end_of(session)
             await _note_end(net, 2 * len(watched.ends) + 1, "page notes", session)
             watched.ends.append(loop.time())
             await asyncio.sleep(2)

@@ -151,17 +151,17 @@ class Case(Exercise):
 
     def _why(self, part: Part) -> str:
         """Return why a part is not it."""
-        choices = self.choices.get(part.name, ())
+        choices = self.choices.get(part.name)
+        frames = self.evidence().frames
         if choices and part.given not in choices:
             return f"{part.given!r} is none of {', '.join(choices)}"
+        if not choices and part.given not in range(len(frames)):
+            return f"{part.given!r} is none of 0 to {len(frames) - 1}"
         for name in (part.label, part.name):
             if why := self.astray.get(name, {}).get(part.given):
                 return why
         if choices:
             return f"{part.given!r} is not it"
-        frames = self.evidence().frames
-        if not isinstance(part.given, int) or not 0 <= part.given < len(frames):
-            return f"{part.given!r} is none of 0 to {len(frames) - 1}"
         return f"{part.given} is the {self.evidence().said(part.given)}, and that is not it"
 
     def _guessed(self, parts: Sequence[Part], wrong: Sequence[Part]) -> Verdict:

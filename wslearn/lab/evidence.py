@@ -27,12 +27,8 @@ HEADINGS = (
     "bytes",
     "payload",
 )
-
-
-MORE = "more of it"
-
-
 CODE = ("header", "payload")
+MORE = "more of it"
 
 
 class Evidence(Table):
