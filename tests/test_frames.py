@@ -88,6 +88,8 @@ def test_close_reads_its_reason_or_none_where_there_is_no_code():
     assert Close().read_reason() is None
     assert Close(b"\x03").read_reason() is None
     assert Close(b"\x03\xe8\xff").read_reason() == CloseReason(1000, "\N{REPLACEMENT CHARACTER}")
+    assert Close(b"\x03\xe8" + b"\xff" * 123).read_reason().message == "\N{REPLACEMENT CHARACTER}" * 41
+
 
 
 def test_close_reason_prints_compares_and_knows_its_code():

@@ -282,11 +282,14 @@ class Close(ControlFrame):
         super().__init__(reason, fin, rsv1, rsv2, rsv3)
 
     def read_reason(self, by: By | None = None) -> CloseReason | None:
-        """Return the reason, said by somebody, or None where the payload is too short for a code."""
+        """Return the reason, said by somebody, or None where the payload is too short for a code.
+
+        What is no UTF-8 is replaced, and a message that grows too long by that is cut.
+        """
         if len(self.data) < 2:
             return None
-        code, message = int.from_bytes(self.data[:2], "big"), self.data[2:].decode(errors="replace")
-        return CloseReason(code, message, by)
+        message = self.data[2:].decode(errors="replace").encode()[:MAX_REASON].decode(errors="ignore")
+        return CloseReason(int.from_bytes(self.data[:2], "big"), message, by)
 
     def _shown(self) -> str:
         reason = self.read_reason()

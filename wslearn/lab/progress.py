@@ -10,11 +10,13 @@ import ast
 import json
 import linecache
 import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
+from types import CodeType, FunctionType
 from typing import Any
 
 from wslearn.lab.course import COURSE, TRACKS, Lesson
@@ -191,8 +193,36 @@ def _taken(kept: object) -> dict[str, list[int]]:
 
 
 def code_of(answer: Any) -> str:
-    """Return the code of a function's cell without what only runs there; empty where there is none."""
-    lines = linecache.getlines(answer.__code__.co_filename) if hasattr(answer, "__code__") else []
+    """Return the code of a function's cell, and of the cells of what it calls; empty where there is none.
+
+    What only runs in a cell, as a check does, is left out.
+    """
+    if not hasattr(answer, "__code__"):
+        return ""
+    own = _kept(answer.__code__.co_filename)
+    others = dict.fromkeys(_files(answer.__code__, answer.__globals__, {answer.__code__}))
+    others.pop(answer.__code__.co_filename, None)
+    named = not own or re.search(r"^answer\b", own, re.MULTILINE)
+    code = [*map(_kept, others), own, "" if named else f"answer = {answer.__name__}"]
+    return "\n".join(filter(None, code))
+
+
+def _files(code: CodeType, names: dict[str, Any], seen: set[CodeType]) -> Iterator[str]:
+    """Yield where the functions of cells stand that this code names, and those which they name."""
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType):
+            yield from _files(inner, names, seen)
+    for called in map(names.get, code.co_names):
+        if isinstance(called, FunctionType) and called.__code__ not in seen:
+            seen.add(called.__code__)
+            yield from _files(called.__code__, called.__globals__, seen)
+            # a cell is in memory only; what has a file can be imported
+            if not os.path.exists(called.__code__.co_filename):
+                yield called.__code__.co_filename
+
+
+def _kept(file: str) -> str:
+    lines = linecache.getlines(file)
     with suppress(SyntaxError):
         kept = [node for node in ast.parse("".join(lines)).body if not isinstance(node, ast.Expr)]
         return "\n".join("".join(lines[_first_line(node) - 1 : node.end_lineno]).rstrip() for node in kept)
