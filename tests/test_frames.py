@@ -91,7 +91,6 @@ def test_close_reads_its_reason_or_none_where_there_is_no_code():
     assert Close(b"\x03\xe8" + b"\xff" * 123).read_reason().message == "\N{REPLACEMENT CHARACTER}" * 41
 
 
-
 def test_close_reason_prints_compares_and_knows_its_code():
     reason = CloseReason(CloseCode.GOING_AWAY, "bye")
     assert repr(reason) == "CloseReason(1001, 'bye')"

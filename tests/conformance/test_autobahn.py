@@ -10,6 +10,7 @@ import pytest
 from testsuite import Fuzzer, Results, failures, fuzzing, install
 
 from wslearn import Application, Deflate, FrameTooBig, ProtocolViolation, WebSockets, connect
+from wslearn.lab import small_server
 
 QUICK = ["1.*", "2.*", "3.*", "4.*", "5.*", "6.*", "7.*", "10.*"]
 SLOW = ["9.*"]
@@ -54,6 +55,23 @@ def test_server_passes_every_case(suite, patterns, count):
     cases, results = asyncio.run(asyncio.wait_for(main(), LIMIT))
     assert len(cases) == count
     assert failures(cases, results) == []
+
+
+# It reads a text when the message is whole: a wrong byte in a fragment is found later than it could be.
+LATE = {"6.4.1", "6.4.2", "6.4.3", "6.4.4"}
+
+
+def test_small_server_of_lesson_14_passes_every_quick_case(suite):
+    async def main():
+        async with await asyncio.start_server(small_server.echo, "127.0.0.1", 0) as server:
+            url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+            async with fuzzing(suite, QUICK, url) as fuzzer:
+                return fuzzer.cases, await fuzzer.results()
+
+    cases, results = asyncio.run(asyncio.wait_for(main(), LIMIT))
+    assert len(cases) == 247
+    assert {results[case]["behavior"] for case in LATE} == {"NON-STRICT"}
+    assert failures([case for case in cases if case not in LATE], results) == []
 
 
 @both_speeds

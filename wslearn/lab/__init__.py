@@ -10,6 +10,7 @@ except ImportError as error:
     raise ImportError("wslearn.lab needs ipywidgets and anywidget: pip install 'wslearn[lab]'") from error
 
 from wslearn.lab.bit_map import BitMap
+from wslearn.lab.board import Board
 from wslearn.lab.browser_client import BrowserClient
 from wslearn.lab.byte_strip import Bits, ByteStrip
 from wslearn.lab.close_states import CloseStates
@@ -26,6 +27,7 @@ from wslearn.lab.predictions import predict
 __all__ = [
     "BitMap",
     "Bits",
+    "Board",
     "BrowserClient",
     "ByteStrip",
     "CloseStates",

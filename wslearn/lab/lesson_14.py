@@ -48,9 +48,9 @@ async def shake_hands(reader, writer):
     return answer.startswith("101")
 """
 
-FRAMES_1_STUB = """
-MORE = (True, 10, b"")
+MORE = 'MORE = (True, 10, b"")'
 
+FRAMES_1_STUB = """
 def frames(buffer):
     while True:
         header = read_header(bytes(buffer[:14]))
@@ -196,6 +196,16 @@ SOLUTION_1 = _code(SHAKE_HANDS, FRAMES_1, FRAME_1, MESSAGES_1, ECHO, ANSWER)
 SOLUTION_2 = _code(SHAKE_HANDS, FRAMES_1, FRAME, MESSAGES_2, ECHO, ANSWER)
 NEW_3 = (small_server.frames, small_server.items, small_server.leave, small_server.messages)
 SOLUTION_3 = _code(SHAKE_HANDS, FRAME, *(_source(each) for each in NEW_3), ECHO, ANSWER)
+
+
+def lines_of(*names: str) -> int:
+    """Return how many lines of code some functions of the reference have, without their sentences."""
+    return sum(_lines(ast.parse(inspect.getsource(getattr(small_server, name))).body[0]) for name in names)
+
+
+def _lines(function: ast.AST) -> int:
+    bare = ast.unparse(function).splitlines()
+    return len(bare) - (ast.get_docstring(function) is not None)  # type: ignore[arg-type]
 
 
 # ── judges ───────────────────────────────────────────────────────────────────────────────────────
@@ -454,10 +464,10 @@ PREDICTIONS = [
     ),
 ]
 
-GIVEN_1 = _code(PARTS_1, SHAKE_HANDS_STUB, FRAMES_1_STUB, FRAME_1_STUB, MESSAGES_1, ECHO)
-GIVEN_2 = _code(PARTS_1, PARTS_2, FRAME_2_STUB, MESSAGES_2_STUB, ECHO)
+GIVEN_1 = _code(PARTS_1, SHAKE_HANDS_STUB, MORE, FRAMES_1_STUB, FRAME_1_STUB, MESSAGES_1, ECHO)
+GIVEN_2 = _code(PARTS_1, MORE, PARTS_2, FRAME_2_STUB, MESSAGES_2_STUB, ECHO)
 GIVEN_3 = _code(
-    PARTS_1, PARTS_2, PARTS_3, LIMITS, FRAMES_3_STUB, ITEMS_STUB, LEAVE_STUB, MESSAGES_3_STUB, ECHO
+    PARTS_1, MORE, PARTS_2, PARTS_3, LIMITS, FRAMES_3_STUB, ITEMS_STUB, LEAVE_STUB, MESSAGES_3_STUB, ECHO
 )
 
 EXERCISES = [
@@ -557,8 +567,8 @@ answer = {{
         task=(
             "Put the match on your server. The referee calls `goal(score)`, and each client is served by"
             " `serve`. A client says `since 2` when it has come: it wants the goals behind the second, and"
-            " all that comes from then on. Whatever else a client says goes to everybody. Ana and Ben follow, and"
-            " Ben goes through a tunnel."
+            " all that comes from then on. Whatever else a client says goes to everybody. Ana and Ben follow,"
+            " and Ben goes through a tunnel."
         ),
         judge=judge_match,
         hints=(

@@ -59,12 +59,12 @@ def part(number: str) -> Part:
         raise ValueError(f"part {number!r}: {', '.join([*PARTS, *SITTINGS])} are there")
     kept = progress().functions.get(number)
     if kept is None:
-        return _reference(number, f"the reference, for {number} is not done here")
+        return _reference(number, f"the reference, as {number} is not done here")
     try:
         return _own(number, kept)
     # Whatever kept code raises, the lesson goes on with the reference.
     except Exception as error:
-        return _reference(number, f"the reference, for yours of {number} fails here: {in_words(error)}")
+        return _reference(number, f"the reference, as yours of {number} fails here: {in_words(error)}")
 
 
 def _own(number: str, code: str) -> Part:
