@@ -86,7 +86,7 @@ def _reference(number: str, whose: str) -> Part:
 
 def _run(number: str, code: str) -> dict[str, Any]:
     """Run code among the reference's names, and for a sitting among the parts; return all names."""
-    names = {name: getattr(wslearn, name) for name in wslearn.__all__} | vars(small_server)
+    names = vars(wslearn) | vars(small_server)
     if number in SITTINGS:
         names |= {name: part(each).function for each, name in PARTS.items()}
     file = f"<exercise {number}>"
