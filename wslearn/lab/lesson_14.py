@@ -514,7 +514,10 @@ EXERCISES = [
         "14.3",
         3,
         "B",
-        task=("Complete `frames`, `items`, `leave` and `messages` above, until all thirty cases are green."),
+        task=(
+            "Complete `frames`, `items`, `leave` and `messages` above, until all thirty cases are green. The"
+            " first twenty still count."
+        ),
         judge=judge_sitting(3),
         hints=(
             "In frames, raise ValueError for rsv, for key None, for an opcode that is none of six, and for a"
