@@ -408,7 +408,7 @@ PREDICTIONS = [
         "10.c",
         "Each pause is between 0 and 4 s now. How many of the 1,000 meet in one tenth of a second, at most?",
         "fewer than 100",
-        "1,000 over 4 s are 25 in each tenth, and those who fail spread further",
+        "1,000 over 4 s are 25 in each tenth, and those who come again are spread as well",
         choices=("1,000", "about 500", "fewer than 100"),
     ),
 ]

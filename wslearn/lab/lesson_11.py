@@ -384,7 +384,7 @@ PREDICTIONS = [
         "11.b",
         "The first of 20 score messages takes about 60 bytes of payload. And the last ones, context kept?",
         "about 10",
-        "all but a few digits and a name stands in an earlier message",
+        "everything but a few digits stands in an earlier message",
         choices=("about 60", "about 30", "about 10"),
     ),
     Prediction(
