@@ -75,8 +75,8 @@ TURN = """async path => {
         before.dispose();
     }
     const panel = await commands.execute('docmanager:open', {path});
-    await panel.context.ready;
-    await panel.sessionContext.ready;
+    const late = new Promise((_, fail) => setTimeout(fail, 180_000, new Error('no kernel after 180 s')));
+    await Promise.race([panel.sessionContext.ready, late]);
     panel.content.notebookConfig = {...panel.content.notebookConfig, windowingMode: 'none'};
 }"""
 VIEW = "application/vnd.jupyter.widget-view+json"
