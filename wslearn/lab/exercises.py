@@ -77,7 +77,7 @@ class Exercise:
     Args:
         number: lesson and exercise, as "03.2".
         stars: 1 to 3, how hard it is.
-        kind: P predict, C compute, B build, D debug.
+        kind: P predict, C compute, B build, D debug; PD is first the one, then the other.
         task: what to do, and what is judged.
         judge: takes the answer and returns a verdict, or a coroutine of one.
         hints: a nudge, the place, nearly the answer.
@@ -90,7 +90,7 @@ class Exercise:
         self,
         number: str,
         stars: int,
-        kind: Literal["P", "C", "B", "D"],
+        kind: Literal["P", "C", "B", "D", "PD"],
         task: str,
         judge: Judge,
         hints: tuple[str, str, str],
@@ -168,7 +168,8 @@ class Exercise:
     @property
     def title(self) -> str:
         """Number, stars and kind."""
-        return f"{self.number} {'★' * self.stars} {KINDS[self.kind]}"
+        kinds = ", ".join(KINDS[kind] for kind in self.kind)
+        return f"{self.number} {'★' * self.stars} {kinds}"
 
     def __repr__(self) -> str:
         return f"{self.title}: {self.task}"

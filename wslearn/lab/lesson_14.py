@@ -534,7 +534,7 @@ EXERCISES = [
     Exercise(
         "14.4",
         2,
-        "D",
+        "PD",
         task=(
             "Three lines of the reference were changed. For each, predict which of the 30 cases turns red,"
             " then write the line as it has to be. The judge runs the board with the fault, then with your"
