@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from wslearn import Application, WebSockets, simulate
+from wslearn import Application, WebSockets, connect, connect_raw, simulate
 from wslearn.codec import encode
 from wslearn.frames import Binary, Close, CloseReason, Text
 from wslearn.lab import FrameEditor
@@ -328,6 +328,63 @@ def test_a_flood_is_shown_20_times_a_second_and_not_all_of_it():
 def test_a_long_answer_is_told_by_its_beginning():
     editor = FrameEditor(HELLO, lambda wire: encode(Text("é" * 5000)))
     assert asyncio.run(editor.send()) == f"Text '{'é' * 100}' … 5000 characters"
+
+
+def with_session(play, opens=connect):
+    """Return what a play does with an open session of a client and its server's trace."""
+    app = Application()
+    app.install(WebSockets, ping_period=None)
+
+    @app.websocket("/echo")
+    async def echo(session):
+        async for frame in session.incoming:
+            await session.send(frame)
+
+    async def scene(net):
+        server = await app.start("server", 80)
+        session = await opens(server.url("/echo"))
+        return await play(session, server)
+
+    return simulate(scene, latency=0.01)
+
+
+@pytest.mark.parametrize("opens", [connect, connect_raw])
+def test_an_open_session_may_be_the_peer_and_keeps_what_it_hears(opens):
+    async def play(session, server):
+        editor = FrameEditor(HELLO, session, wait=0.2)
+        told = await editor.send(), await editor.send()
+        assert (editor.peer, editor.connects) == ("/echo, session 1", False)
+        frames = [frame.wire for frame in server.trace.frames if frame.sender == "client"]
+        return *told, frames, await session.incoming.receive()
+
+    assert with_session(play, opens) == ("Text 'Hello'", "Text 'Hello'", [HELLO, HELLO], Text("Hello"))
+
+
+def test_a_session_that_the_peer_closes_is_over_for_the_editor_too():
+    async def play(session, server):
+        editor = FrameEditor(flip(HELLO, 8), session, wait=5)
+        told, state = await editor.send(), editor.answer["state"]
+        again = await editor.send()
+        return told, state, again, editor.note
+
+    told, state, again, note = with_session(play)
+    assert told == "Close 1002: unmasked frame from a client (RFC 6455, section 5.1)"
+    assert (state, again, note["wrong"]) == ("the connection has ended", "", True)
+    assert note["said"].startswith("not sent: the session is closed: CloseReason(1002, 'unmasked frame")
+
+
+def test_a_session_that_cannot_send_for_a_client_is_refused_in_one_line():
+    async def play(session, server):
+        [theirs] = server.sessions
+        with pytest.raises(
+            ValueError, match=r"^peer is <Session 1: server of /echo, open>: a client's session is needed$"
+        ):
+            FrameEditor(HELLO, theirs)
+        await session.close()
+        with pytest.raises(ValueError, match=r"^peer is <Session 1: client of /echo, .*: an open session is"):
+            FrameEditor(HELLO, session)
+
+    with_session(play)
 
 
 def test_a_refused_handshake_is_said_in_the_line_of_the_view():

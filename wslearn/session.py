@@ -474,6 +474,16 @@ class RawSession(asyncio.BufferedProtocol):
             # a view, as a transport that takes a part copies the rest of what it got
             self._transport.write(wire if len(wire) < HIGH_WATER else memoryview(wire))
 
+    def _write_unchecked(self, wire: bytes) -> None:
+        """Write bytes as they stand, whatever they say, in front of what waits.
+
+        Raises:
+            ChannelClosed: our Close has been said.
+        """
+        if self._mute:
+            raise self._refusal()
+        self._write(wire)
+
     def _encode(self, message: Message) -> bytes:
         """Return the bytes of a data frame, as a continuation where a message is unfinished."""
         kind: type[Frame]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from html import escape
 from typing import Any, Self
@@ -17,19 +17,20 @@ import traitlets
 
 from wslearn.client import read_url
 from wslearn.dissection import Sender, dissect, read_hex
-from wslearn.errors import HandshakeError
+from wslearn.errors import ChannelClosed, HandshakeError
 from wslearn.handshake import END, check_response, read_response, upgrade_request
 from wslearn.lab.answers import came, entry, told, verdict
 from wslearn.lab.edits import field_at, flip, with_bit, with_digit, with_field, words
 from wslearn.lab.frame_inspector import SENT, diagram, dissection_data
+from wslearn.lab.timeline import behind
 from wslearn.lab.view import PERIOD, View, module, style
-from wslearn.session import chance
+from wslearn.session import RawSession, chance
 
 OPEN_TIMEOUT = 10.0
 # How many bytes of an answer are kept, and how many of its frames are shown.
 KEPT, SHOWN = 2**14, 20
 
-Peer = str | Callable[[bytes], bytes]
+Peer = str | RawSession | Callable[[bytes], bytes]
 
 
 class FrameEditor(View):
@@ -38,13 +39,14 @@ class FrameEditor(View):
     Args:
         wire: the bytes to begin with, a frame or not.
         peer: a `ws://` URL, to which each frame goes on a new connection or, with `keep`, on one that stays
-            open; or a function that sends bytes and returns what came back; None shows no button.
+            open; or the open session of a client, which stays its owner's; or a function that sends bytes and
+            returns what came back; None shows no button.
         wait: seconds after which nothing more is waited for.
         sender: who sends the frame; with None no state of the mask is a violation.
 
     Raises:
         TypeError: `wire` is not bytes.
-        ValueError: `peer` is no URL of a WebSocket, or `wait` is not positive.
+        ValueError: `peer` is no URL of a WebSocket or no session to send on, or `wait` is not positive.
     """
 
     _esm = module("inspect", "frame_editor")
@@ -55,7 +57,7 @@ class FrameEditor(View):
     peer = traitlets.Unicode().tag(sync=True)
     keep = traitlets.Bool(False).tag(sync=True)
     connects = traitlets.Bool(False).tag(sync=True)
-    _line: _Line | None = None
+    _line: _Line | _Tap | None = None
     _sending: asyncio.Task[str] | None = None
 
     def __init__(
@@ -179,20 +181,23 @@ class FrameEditor(View):
         self._sent, self._back = self.wire, b""
         try:
             await self._exchange()
-        except (OSError, HandshakeError, asyncio.IncompleteReadError) as error:
+        except (OSError, HandshakeError, ChannelClosed, asyncio.IncompleteReadError) as error:
             self.answer = {}
             self._complain(f"not sent: {_failure(error)}")
             return ""
         return told(self._back)
 
     async def _exchange(self) -> None:
-        if callable(self._peer):
-            self._back = self._peer(self._sent)
-            self._tell(f"{self._count()} sent")
-            return
-        if self._peer is None:
-            raise OSError("the editor has no peer")
-        line = await self._open_line(self._peer)
+        match self._peer:
+            case None:
+                raise OSError("the editor has no peer")
+            case str() | RawSession() as peer:
+                await self._exchange_with(await self._open_line(peer))
+            case ask:
+                self._back = ask(self._sent)
+                self._tell(f"{self._count()} sent")
+
+    async def _exchange_with(self, line: _Line | _Tap) -> None:
         try:
             self._waits = True
             self._tell("waiting", line)
@@ -211,12 +216,15 @@ class FrameEditor(View):
     def _count(self) -> str:
         return "1 byte" if len(self._sent) == 1 else f"{len(self._sent)} bytes"
 
-    async def _open_line(self, url: str) -> _Line:
+    async def _open_line(self, peer: str | RawSession) -> _Line | _Tap:
         if self._line is not None and (not self.keep or self._line.ended.is_set()):
             self._hang_up()
-        if self._line is None:
+        if isinstance(peer, RawSession):
+            self._hang_up()
+            self._line = _Tap(peer, self._heard, min(PERIOD, self.wait / 4))
+        elif self._line is None:
             async with asyncio.timeout(OPEN_TIMEOUT):
-                self._line = await _Line.open(url, self._heard)
+                self._line = await _Line.open(peer, self._heard)
         return self._line
 
     def _heard(self, data: bytes) -> None:
@@ -236,7 +244,7 @@ class FrameEditor(View):
             self._telling.cancel()
             self._telling = None
 
-    def _tell(self, state: str, line: _Line | None = None) -> None:
+    def _tell(self, state: str, line: _Line | _Tap | None = None) -> None:
         if self.wire != self._sent:  # the answer to bytes that are no longer shown
             return
         over = line is not None and line.ended.is_set()
@@ -301,8 +309,18 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
 def _named(peer: Peer | None) -> str:
     if isinstance(peer, str):
         return read_url("peer", peer, "ws").target
+    if isinstance(peer, RawSession):
+        return f"{_checked(peer).call.shown_path}, session {peer.number}"
     name = "" if peer is None else getattr(peer, "__name__", "")
     return name if peer is None or name.isidentifier() else "the server"
+
+
+def _checked(session: RawSession) -> RawSession:
+    if session._side == "server":
+        raise ValueError(f"peer is {session!r}: a client's session is needed")
+    if session._mute:
+        raise ValueError(f"peer is {session!r}: an open session is needed")
+    return session
 
 
 def _changed(before: bytes, after: bytes) -> str:
@@ -367,3 +385,34 @@ class _Line:
                 heard(data)
         self.ended.set()
         heard(b"")
+
+
+class _Tap:
+    """An open session: bytes go out as they are, and what comes back is read in its trace, not taken away."""
+
+    def __init__(self, session: RawSession, heard: Callable[[bytes], None], pause: float) -> None:
+        self.ended = asyncio.Event()
+        self._session = session
+        self._seen = session.trace.frames
+        self._listening = asyncio.create_task(self._listen(heard, pause))
+
+    def write(self, wire: bytes) -> None:
+        self._session._write_unchecked(wire)
+
+    def close(self) -> None:
+        self._listening.cancel()
+
+    async def _listen(self, heard: Callable[[bytes], None], pause: float) -> None:
+        while not self._session._over:
+            await asyncio.sleep(pause)
+            if back := b"".join(self._new()):
+                heard(back)
+        self.ended.set()
+        heard(b"")
+
+    def _new(self) -> Iterator[bytes]:
+        """Yield the frames that the server has sent in this session since somebody looked."""
+        seen, self._seen = self._seen, self._session.trace.frames
+        for frame in behind(self._seen, seen):
+            if (frame.session, frame.sender) == (self._session.number, "server"):
+                yield frame.wire

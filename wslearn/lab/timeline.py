@@ -108,7 +108,7 @@ class Timeline:
         """Return the items of what has passed since, and leave out those of what has gone."""
         frames, events = self.trace.frames, self.trace.events
         heads = [*self._new_heads(self.trace.handshakes)]
-        new = _behind(frames, self._frames)
+        new = behind(frames, self._frames)
         self._passed += len(new)
         self._leave_out(self._passed - len(frames) - self._left_out)
         gone = self.trace.dropped.events
@@ -142,7 +142,7 @@ class Timeline:
         self.gone += at
 
 
-def _behind(frames: Sequence[TracedFrame], known: Sequence[TracedFrame]) -> Sequence[TracedFrame]:
+def behind(frames: Sequence[TracedFrame], known: Sequence[TracedFrame]) -> Sequence[TracedFrame]:
     """Return the frames behind the last one known; all of them where that one has gone."""
     for at in range(len(frames) - 1, -1, -1):
         if known and frames[at] is known[-1]:
