@@ -238,6 +238,34 @@ def test_list_of_ten_thousand_draws_only_what_is_in_sight(page):
     page.keyboard.press("Escape")
 
 
+@pytest.fixture
+def paper(page):
+    """The dark page as a printer gets it."""
+    change_theme(page, "dark")
+    page.emulate_media(media="print")
+    yield page
+    page.emulate_media(media="screen")
+    change_theme(page, "light")
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_printed_view_is_whole_and_dark_on_white(paper, pictures, name):
+    view = shown(paper, name)
+    expect(view).to_have_css("background-color", "rgb(255, 255, 255)")
+    rows = view.get_by_role("listbox").first
+    expect(rows.get_by_role("option")).to_have_count(
+        int(rows.get_by_role("option").first.get_attribute("aria-setsize"))
+    )
+    assert rows.evaluate("list => list.scrollHeight <= list.clientHeight + 1")
+    view.screenshot(path=pictures / f"{name}-print.png")
+
+
+def test_printed_list_of_ten_thousand_has_its_first_200_rows(paper):
+    rows = shown(paper, "conversation", 2).get_by_role("listbox", name="what passed")
+    expect(rows.get_by_role("option")).to_have_count(200)
+    expect(rows).to_have_attribute("data-more", "… 9,800 more")
+
+
 def test_empty_views_say_so(page):
     expect(shown(page, "conversation", 3).locator(".empty")).to_have_text("nothing has passed yet")
     expect(shown(page, "ladder", 2).locator(".empty")).to_have_text("nothing has passed yet")

@@ -13,9 +13,9 @@ const SIZE = { width: 472, height: 410 };
 const WAYS = {
   "connecting open": ["M159,55V87", "101", 166, 75],
   "connecting refused": ["M229,30H326", "refused", 250, 24],
-  "open sent": ["M120,137L96,177", "sends Close", 32, 162],
+  "open sent": ["M120,137L96,177", "sends Close", 26, 160],
   "open received": ["M198,137L222,177", "receives Close", 220, 160],
-  "sent both": ["M96,227L120,267", "receives Close", 24, 248],
+  "sent both": ["M96,227L120,267", "receives Close", 22, 262],
   "received both": ["M222,227L198,267", "sends Close", 220, 252],
   "both clean": ["M159,317V353", "TCP ends", 166, 348],
   "open cut": ["M229,112C400,112 408,170 408,267", "TCP ends", 384, 150],

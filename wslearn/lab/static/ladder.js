@@ -61,7 +61,7 @@ function render({ model, el }) {
   const note = element("span", { class: "quiet keys" }, "↑ ↓ choose · Esc leaves");
   const told = element("div", { class: "told", role: "status" });
   const empty = element("div", { class: "empty quiet" }, "nothing has passed yet");
-  const svg = shape("svg", { role: "presentation", width: "100%" });
+  const svg = shape("svg", { role: "presentation", width: "100%", preserveAspectRatio: "xMidYMin" });
   const ground = shape("g", { "aria-hidden": "true" });
   const into = shape("g", { role: "presentation" });
   const labels = shape("g", { "aria-hidden": "true" });
@@ -92,8 +92,8 @@ function render({ model, el }) {
   root.append(element("div", { class: "head" }, title, sessions.bar, note), sides, rows.list, empty, told);
   el.append(root);
 
-  function drawGround(from, to) {
-    svg.setAttribute("height", ladder.height);
+  function drawGround(from, to, height) {
+    svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     const lines = [left(), right()].map((x) => shape("line", { class: "life", x1: x, x2: x, y1: 0, y2: ladder.height }));
     const cuts = ladder.pauses.filter(({ y }) => from < y && y < to).flatMap(({ y, seconds }) => [
       ...[left(), right()].map((x) => shape("path", { class: "cut", d: `M${x},${y - 9}l-5,4l10,5l-10,5l5,4` })),

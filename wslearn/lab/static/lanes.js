@@ -37,6 +37,7 @@ function drawLanes({ from, to, note, directions }, width, selected) {
     grid.append(shape("text", { class: "tick", x: x(tick), y: y + 13, "text-anchor": "middle" }, `${tick} s`));
   }
   svg.setAttribute("height", y + 22);
+  svg.setAttribute("viewBox", `0 0 ${width} ${y + 22}`);
   return svg;
 }
 

@@ -6,6 +6,7 @@
 const GROUPS = ["handshake", "text", "binary", "ping", "pong", "close", "other", "event"];
 const WAY = { client: "client → server", server: "server → client" };
 const NEAR = 300;       // pixels above and below the window that are drawn too
+const PAPER = 4600;     // pixels of a list that are printed, 200 rows
 
 // Python sends only what is new; it comes before the model says so, and a module that missed some asks.
 function initialize({ model }) {
@@ -63,7 +64,7 @@ function press(model, name, value) {
 
 /* A listbox with one tab stop. `into` holds the drawn options and `ground` holds it; the view gives
    top(at), height(at), total() in pixels, draw(at) for one option, and hears choose(at), enter() and
-   scrolled(from, to). */
+   scrolled(from, to, of what height). */
 function listbox({ label, into, ground = into, scrolled = () => {}, top, height, total, length, draw, choose, enter }) {
   const list = element("div", { class: "rows", role: "listbox", tabindex: "0", "aria-label": label });
   const prefix = `wslearn-${crypto.randomUUID()}`;
@@ -71,17 +72,24 @@ function listbox({ label, into, ground = into, scrolled = () => {}, top, height,
   let waiting = 0;
   // remembered, because to ask for them makes the whole notebook lay itself out
   let [above, sight, drawnHeight] = [0, 2 * NEAR, 0];
+  let isPrinted = false;
   list.append(ground);
 
+  // On paper nobody scrolls, and nobody wants thousands of rows.
   function show() {
-    const [from, to] = [above - NEAR, above + sight + NEAR];
+    const [from, to] = isPrinted ? [0, PAPER] : [above - NEAR, above + sight + NEAR];
     const inSight = [];
-    for (let at = 0; at < length(); at++)
-      if (at === chosen || top(at) < to && top(at) + height(at) > from) inSight.push(at);
+    let below = 0;
+    for (let at = 0; at < length(); at++) {
+      if (at === chosen && !isPrinted || top(at) < to && top(at) + height(at) > from) inSight.push(at);
+      below += top(at) >= to;
+    }
     drawnHeight = total();
-    ground.style.height = `${drawnHeight}px`;
+    const tall = isPrinted ? Math.min(drawnHeight, PAPER) : drawnHeight;
+    ground.style.height = `${tall}px`;
+    list.dataset.more = isPrinted && below ? `… ${below.toLocaleString("en")} more` : "";
     into.replaceChildren(...inSight.map(option));
-    scrolled(from, to);
+    scrolled(from, to, tall);
     if (chosen >= 0 && chosen < length()) list.setAttribute("aria-activedescendant", `${prefix}-${chosen}`);
     else list.removeAttribute("aria-activedescendant");
   }
@@ -159,7 +167,30 @@ function listbox({ label, into, ground = into, scrolled = () => {}, top, height,
     show();
   }
 
-  return { list, show, land, keep, follow, end: () => observer.disconnect() };
+  function end() {
+    observer.disconnect();
+    stopPrinting();
+  }
+
+  const stopPrinting = whenPrinted((now) => {
+    isPrinted = now;
+    show();
+  });
+  return { list, show, land, keep, follow, end };
+}
+
+// Calls with true before the page is printed, or looked at as if, and with false afterwards; returns how to stop.
+function whenPrinted(call) {
+  const print = matchMedia("print");
+  const [before, after, change] = [() => call(true), () => call(false), () => call(print.matches)];
+  window.addEventListener("beforeprint", before);
+  window.addEventListener("afterprint", after);
+  print.addEventListener("change", change);
+  return () => {
+    window.removeEventListener("beforeprint", before);
+    window.removeEventListener("afterprint", after);
+    print.removeEventListener("change", change);
+  };
 }
 
 // Draws once for each picture of the screen, and only what somebody can see.
