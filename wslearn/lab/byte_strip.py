@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from html import escape
+from reprlib import repr as short
 from typing import Any
 
 import traitlets
@@ -55,7 +56,7 @@ class ByteStrip(View):
 
 def _checked(data: object) -> bytes | bytearray | memoryview:
     if not isinstance(data, bytes | bytearray | memoryview):
-        raise TypeError(f"row is {data!r}: bytes are needed")
+        raise TypeError(f"row is {short(data)}: bytes are needed")
     return data
 
 

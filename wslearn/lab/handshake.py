@@ -26,6 +26,8 @@ PAIRS = {
     name: name.removeprefix("sec-websocket-")
     for name in ("upgrade", "connection", "sec-websocket-protocol", "sec-websocket-extensions")
 } | {KEY: "key", ACCEPT: "key"}
+# Characters of a line that are shown.
+SHOWN = 400
 TOP = 'style="text-align:left;vertical-align:top"'
 
 
@@ -118,7 +120,8 @@ class Handshake(View):
         length = self._shown.request_length if sender == "client" else self._shown.response_length
         name = "request" if sender == "client" else "response"
         if head.wire:
-            return f"{name}, {len(head.wire)} bytes{'' if head.complete else ', incomplete'}"
+            size = f"{len(head.wire)} byte{'' if len(head.wire) == 1 else 's'}"
+            return f"{name}, {size}{'' if head.complete else ', incomplete'}"
         return f"{name}, {length} bytes that are no whole head" if length else f"no {name} yet"
 
     def _cut(self, head: HandshakeDissection) -> str:
@@ -171,12 +174,16 @@ def steps(key: str | None, accept: str | None) -> list[dict[str, Any]]:
         return []
     digest = hashlib.sha1(key.encode("latin-1") + GUID).digest()
     answer = accept_key(key)
-    fits = (
-        "" if accept is None else "equals the header" if accept == answer else f"the header says {accept!r}"
-    )
+    fits = {None: "", answer: "equals the header"}.get(accept, f"the header says {_shown(repr(accept))}")
+    sent = _shown(key)
     return [
-        {"name": "1 the key as it is sent", "value": key, "pair": "key"},
-        {"name": "2 the GUID behind it", "value": key + GUID.decode(), "pair": "key", "tail": GUID.decode()},
+        {"name": "1 the key as it is sent", "value": sent, "pair": "key"},
+        {
+            "name": "2 the GUID behind it",
+            "value": sent + GUID.decode(),
+            "pair": "key",
+            "tail": GUID.decode(),
+        },
         {"name": "3 SHA-1 of these, 20 bytes", "value": digest.hex(" "), "pair": ""},
         {
             "name": "4 in base64, the answer",
@@ -200,7 +207,7 @@ def _lines(head: HandshakeDissection) -> list[tuple[int, str]]:
 def _line_data(head: HandshakeDissection, at: int, text: str) -> dict[str, Any]:
     fields = [field for field in head.fields if at <= field.start // 8 < at + len(text)]
     return {
-        "text": text,
+        "text": _shown(text),
         "start": 8 * at,
         "length": 8 * len(text),
         "pair": PAIRS.get(fields[0].name.lower(), "") if at and fields else "",
@@ -209,7 +216,14 @@ def _line_data(head: HandshakeDissection, at: int, text: str) -> dict[str, Any]:
 
 
 def _part(field: Field) -> dict[str, Any]:
-    return {"name": field.name, "value": field.value, "meaning": field.meaning, "section": field.section}
+    value = _shown(str(field.value))
+    return {"name": field.name, "value": value, "meaning": field.meaning, "section": field.section}
+
+
+def _shown(text: str) -> str:
+    """Return a text that stays on one line and is not longer than anybody reads."""
+    plain = text[:SHOWN] if text[:SHOWN].isprintable() else repr(text[:SHOWN])[:SHOWN]
+    return plain if len(text) <= SHOWN else f"{plain} … {len(text) - SHOWN:,} more characters"
 
 
 def _column(side: dict[str, Any]) -> list[str]:

@@ -6,6 +6,7 @@ A panel reads and assigns plain attributes; what is allowed, and what follows, i
 from __future__ import annotations
 
 from html import escape
+from reprlib import repr as short
 from typing import Any, ClassVar
 
 import traitlets
@@ -172,7 +173,7 @@ class OptionsPanel(Panel):
     def __init__(self, options: Options | RawSession) -> None:
         names = [name for name in self.steps if hasattr(options, name)]
         if not names:
-            raise TypeError(f"options is {options!r}: server.options or a session is needed")
+            raise TypeError(f"options is {short(options)}: server.options or a session is needed")
         super().__init__(options, names)
 
 
@@ -204,7 +205,7 @@ class LinkPanel(Panel):
 
     def __init__(self, link: FaultyLink) -> None:
         if not isinstance(link, FaultyLink):
-            raise TypeError(f"link is {link!r}: a FaultyLink is needed")
+            raise TypeError(f"link is {short(link)}: a FaultyLink is needed")
         super().__init__(link, list(self.steps))
 
     def _get(self, name: str) -> Any:

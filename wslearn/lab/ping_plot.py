@@ -6,6 +6,7 @@ Here pings are matched with pongs and drawn while they come; still pictures are 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from reprlib import repr as short
 from typing import Any, NamedTuple
 
 import traitlets
@@ -93,7 +94,7 @@ class PingPlot(View):
 
     def __init__(self, shown: RawSession | Trace, session: int | None = None) -> None:
         if not isinstance(shown, RawSession | Trace):
-            raise TypeError(f"shown is {shown!r}: a session or a trace is needed")
+            raise TypeError(f"shown is {short(shown)}: a session or a trace is needed")
         self._trace = shown if isinstance(shown, Trace) else shown.trace
         self._session = session if isinstance(shown, Trace) else shown.number
         self._trips = RoundTrips()

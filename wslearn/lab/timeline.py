@@ -10,6 +10,7 @@ import re
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from reprlib import repr as short
 from typing import Any, NamedTuple
 
 import traitlets
@@ -75,7 +76,9 @@ class Timeline:
 
     def __init__(self, trace: Trace) -> None:
         if not isinstance(trace, Trace):
-            raise TypeError(f"shown is {trace!r}: a trace is needed, such as server.trace or session.trace")
+            raise TypeError(
+                f"shown is {short(trace)}: a trace is needed, such as server.trace or session.trace"
+            )
         self.trace = trace
         self.half: list[Item] = []
         self.is_simulated = isinstance(trace, WireTrace) or isinstance(
