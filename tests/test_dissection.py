@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wslearn.codec import encode, read_header
+from wslearn.codec import MASK, OPCODE, FrameReader, encode, mask, read_header
 from wslearn.dissection import Dissection, Field, Sender, dissect, dissect_handshake, read_hex
+from wslearn.errors import ProtocolViolation
 from wslearn.frames import Binary, Close, CloseReason, Frame, Pong, Text
 
 KEY = bytes.fromhex("37fa213d")
@@ -289,6 +291,41 @@ def test_what_the_codec_writes_breaks_no_rule(frame: Frame, side: tuple[Sender, 
     assert dissection.violations == ()
     assert dissection.unmasked == frame.data
     assert dissection.complete
+
+
+def heads(first: int) -> Iterator[tuple[bytes, int]]:
+    """Yield heads that begin with a byte, with every form of length, and the length that they declare."""
+    for bit in (0, MASK):
+        for length in (0, 1, 2, 125):
+            yield bytes([first, bit | length]), length
+        for length in (125, 126, 2**16 - 1):
+            yield bytes([first, bit | 126]) + length.to_bytes(2), length
+        for length in (2**16 - 1, 2**16, 2**63):
+            yield bytes([first, bit | 127]) + length.to_bytes(8), length
+
+
+def section_of_the_codec(wire: bytes, sender: Sender) -> str:
+    """Return the section that the codec refuses a frame by; nothing where it takes it."""
+    reader = FrameReader(sender == "client", None)
+    reader.feed(wire)
+    try:
+        reader.next()
+    except ProtocolViolation as error:
+        return error.section
+    return ""
+
+
+@pytest.mark.parametrize("sender", ["client", "server"])
+def test_a_rule_is_broken_where_the_codec_says_so_and_in_the_same_section(sender: Sender) -> None:
+    payload = b"\x03\xe8" + b"caf\xc3\xa9 " * 20_000
+    for first in range(256):
+        for head, length in heads(first) if first & OPCODE else ():
+            key = KEY if head[1] & MASK else b""
+            shown = payload[:length]
+            wire = head + key + (mask(key, shown) if key else shown)
+            sections = {violation.section for violation in dissect(wire, sender).violations}
+            refused = section_of_the_codec(wire, sender)
+            assert refused in sections if refused else not sections, wire[:14].hex(" ")
 
 
 def test_bytearrays_and_views_are_bytes_too() -> None:

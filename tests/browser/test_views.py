@@ -90,6 +90,19 @@ def test_arrows_move_through_one_tab_stop_and_names_are_spoken(page):
     assert inspector.evaluate(STOPS) == 2
 
 
+def test_keyboard_lights_what_belongs_together_as_the_mouse_does(page):
+    inspector = shown(page, "frame-inspector")
+    page.mouse.move(0, 0)
+    inspector.locator(".bytes .cell").first.focus()
+    page.keyboard.press("Control+Home")
+    expect(inspector.locator(".bits .here")).to_have_text(["1"])
+    expect(inspector.locator(".bytes .here")).to_have_text(["81"])
+    page.keyboard.press("Control+End")
+    expect(inspector.locator(".bits .here")).to_have_text([*"01011000"])
+    expect(inspector.locator(".fields .here")).to_have_text(["DATA 'Hello'"])
+    expect(inspector.locator(".detail pre")).to_contain_text("= 6f  0110 1111  o")
+
+
 def test_enter_pins_and_escape_lets_go_and_then_leaves(page):
     inspector = shown(page, "frame-inspector")
     inspector.locator(".bytes .cell").first.focus()
