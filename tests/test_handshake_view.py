@@ -38,7 +38,7 @@ def test_html_is_a_table_a_list_of_steps_and_the_meaning_of_each_line():
     html = Handshake(REQUEST, RESPONSE).html()
     assert html == Handshake(REQUEST, RESPONSE).html()
     assert html.count("<th ") == 2 + (5 + 9) + (5 + 7)
-    assert "<li>1 the key as it is sent: <code>dGhlIHNhbXBsZSBub25jZQ==</code></li>" in html
+    assert "<li>the key as it is sent: <code>dGhlIHNhbXBsZSBub25jZQ==</code></li>" in html
     assert "<summary>What each line means</summary>" in html
 
 

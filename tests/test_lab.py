@@ -10,7 +10,7 @@ from wslearn import Application, Deflate, FaultyLink, Ping, Pong, Text, WebSocke
 from wslearn.lab import Bits, ByteStrip, FrameInspector, LinkPanel, OptionsPanel, PingPlot
 from wslearn.lab.frame_inspector import diagram
 from wslearn.lab.ping_plot import RoundTrips
-from wslearn.lab.view import View
+from wslearn.lab.view import PRE, View
 from wslearn.trace import TracedFrame
 
 HELLO = bytes.fromhex("818537fa213d7f9f4d5158")
@@ -524,7 +524,7 @@ def test_strip_prints_bytes_in_hex_and_in_bits():
             "                1000",
         ]
     )
-    assert mimebundle(strip)["text/html"].startswith("<pre>client → server  81")
+    assert mimebundle(strip)["text/html"].startswith(f"{PRE}client → server  81")
 
 
 def test_strip_of_a_trace_has_a_row_for_each_frame():

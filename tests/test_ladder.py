@@ -2,6 +2,7 @@ import pytest
 from test_timeline import CLIENT, HELLO, SERVER, WIRE
 
 from wslearn.lab import Ladder
+from wslearn.lab.view import PRE
 from wslearn.trace import Trace
 
 
@@ -81,7 +82,7 @@ def test_long_ladder_prints_its_beginning_and_its_end():
 
 def test_ladder_without_a_kernel_is_its_text():
     data = mimebundle(Ladder(WIRE))
-    assert data["text/html"].startswith("<pre>           client")
+    assert data["text/html"].startswith(f"{PRE}           client")
     assert data["text/plain"] == mimebundle(Ladder(WIRE))["text/plain"]
 
 

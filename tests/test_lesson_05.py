@@ -19,6 +19,7 @@ from wslearn.lab.lesson_05 import (
     split,
 )
 from wslearn.lab.two_servers import ours, theirs
+from wslearn.lab.view import PRE
 
 pytestmark = pytest.mark.usefixtures("own_folder")
 
@@ -80,7 +81,7 @@ def test_chunk_slider_lets_the_conversation_pass_again():
 def test_chunk_slider_reads_well_without_a_kernel():
     shown = ChunkSlider(passed, value=10, most=20)._repr_mimebundle_()
     assert "frames" in shown["text/plain"]
-    assert "<pre>client → server" in shown["text/html"]
+    assert f"{PRE}client → server" in shown["text/html"]
 
 
 # 05.1

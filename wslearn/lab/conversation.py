@@ -15,7 +15,7 @@ import traitlets
 from wslearn.lab.frame_inspector import FrameInspector, dissect_traced, dissection_data
 from wslearn.lab.lanes import as_data, as_text, lay
 from wslearn.lab.timeline import GROUPS, Item, TimelineView
-from wslearn.lab.view import module, style
+from wslearn.lab.view import PRE, module, style
 from wslearn.session import RawSession
 from wslearn.trace import Trace
 
@@ -126,9 +126,8 @@ class Conversation(TimelineView):
         head = "".join(f'<th scope="col"{_side(name)}>{name}</th>' for name in headings)
         body = "".join(f"<tr>{_html_cells(row, headings)}</tr>" for row in rows)
         table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-        return (
-            f"<pre>{escape(chr(10).join(self._lanes_lines()[1:]))}</pre>{table}" if self._has_lanes else table
-        )
+        lanes = "\n".join(self._lanes_lines()[1:])
+        return f"{PRE}{escape(lanes)}</pre>{table}" if self._has_lanes else table
 
 
 def _aligned(cell: str, width: int, heading: str) -> str:

@@ -23,7 +23,7 @@ from wslearn.lab.answers import came, entry, told, verdict
 from wslearn.lab.edits import field_at, flip, with_bit, with_digit, with_field, words
 from wslearn.lab.frame_inspector import SENT, diagram, dissection_data
 from wslearn.lab.timeline import behind
-from wslearn.lab.view import PERIOD, View, module, style
+from wslearn.lab.view import PERIOD, PRE, View, module, style
 from wslearn.session import RawSession, chance
 
 OPEN_TIMEOUT = 10.0
@@ -293,7 +293,7 @@ class FrameEditor(View):
         """Return RFC 6455's picture of the frame filled in, the table of its fields, and what came back."""
         frame = dissect(self.wire, self._sender)
         back = "".join(f"<p>{escape(line)}</p>" for line in self._came())
-        return f"<pre>{escape(diagram(frame))}</pre>{frame._repr_html_()}{back}"
+        return f"{PRE}{escape(diagram(frame))}</pre>{frame._repr_html_()}{back}"
 
     def _came(self) -> list[str]:
         return [f"came back: {told(self._back)}"] if self.answer else []

@@ -16,7 +16,7 @@ import traitlets
 from wslearn.dissection import ClaimsBits, Dissection, Field, Sender, dissect
 from wslearn.extensions import Deflate
 from wslearn.frames import KINDS, Close, Frame, Ping, Pong, Text
-from wslearn.lab.view import View, module, style
+from wslearn.lab.view import PRE, View, module, style
 from wslearn.trace import ARROWS, Trace, TracedFrame
 
 LABELS = {
@@ -284,11 +284,11 @@ class FrameInspector(View):
 
     def html(self) -> str:
         """Return the list, RFC 6455's picture of a frame filled in, and the table of its fields."""
-        chosen = f"<pre>{escape(self.plain())}</pre>" if self._trace is not None else ""
+        chosen = f"{PRE}{escape(self.plain())}</pre>" if self._trace is not None else ""
         if not self._dissection.wire:
             return chosen
         picture = escape(diagram(self._dissection))
-        return f"{chosen}<pre>{picture}</pre>{self._dissection._repr_html_()}"
+        return f"{chosen}{PRE}{picture}</pre>{self._dissection._repr_html_()}"
 
 
 def _line(frame: TracedFrame) -> tuple[str, str, str, str]:

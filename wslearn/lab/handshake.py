@@ -149,9 +149,8 @@ class Handshake(View):
         cells = "".join(
             f"<td {TOP}>{'<br>'.join(map(_html_line, _column(side)[1:]))}</td>" for side in self.sides
         )
-        items = "".join(
-            f"<li>{escape(step['name'])}: <code>{escape(step['value'])}</code></li>" for step in self.steps
-        )
+        named = [(step["name"].partition(" ")[2], step["value"]) for step in self.steps]
+        items = "".join(f"<li>{escape(name)}: <code>{escape(value)}</code></li>" for name, value in named)
         wrong = "".join(f"<li>{escape(violation.told)}</li>" for violation in self._violations())
         tables = "".join(head._repr_html_() for head in (self._request, self._response) if head.wire)
         return (

@@ -16,6 +16,8 @@ import anywidget
 
 STATIC = Path(__file__).parent / "static"
 PERIOD = 0.05
+# Columns stay columns in an exported notebook too, whose style sheet takes the font away from `pre`.
+PRE = '<pre style="font-family:var(--jp-code-font-family,monospace)">'
 
 
 def module(*names: str) -> str:
@@ -44,7 +46,7 @@ class View(anywidget.AnyWidget):
 
     def html(self) -> str:
         """Return the view as HTML that needs no style sheet."""
-        return f"<pre>{escape(self.plain())}</pre>"
+        return f"{PRE}{escape(self.plain())}</pre>"
 
     def __repr__(self) -> str:
         return self.plain()
