@@ -2,10 +2,11 @@
 
 import asyncio
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, make_dataclass
 from datetime import UTC, date, datetime, time
 from enum import Enum
-from typing import Annotated, Any, Literal, TypedDict
+from typing import Annotated, Any, Literal, NewType, TypedDict
 from uuid import UUID
 
 import cbor2
@@ -300,6 +301,9 @@ def test_object_comes_back_equal_in_every_format(converter, value):
         ((1,), tuple),
         (Foot.LEFT, Foot),
         ("left", Literal["left", "right"]),
+        ([1], Sequence[int]),
+        ({"a": [1]}, Mapping[str, Sequence[int]]),
+        (7, NewType("Minute", int)),
         (5, Annotated[int, "minutes"]),
         (2**53 + 1, int),
         ("", str),

@@ -11,7 +11,7 @@ import inspect
 import json
 import reprlib
 import types
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING
 from datetime import date, datetime, time
 from enum import Enum
@@ -24,6 +24,7 @@ from typing import (
     Any,
     ClassVar,
     Literal,
+    NewType,
     NoReturn,
     Protocol,
     TypeVar,
@@ -330,6 +331,8 @@ def reader(kind: Any) -> Reader:
         kind = types.NoneType
     if kind in TEXTS:
         return _text_reader(kind)
+    if isinstance(kind, NewType):
+        return reader(kind.__supertype__)
     if isinstance(kind, type) and not is_typeddict(kind):
         return _enum_reader(kind) if issubclass(kind, Enum) else _plain_reader(kind)
     known = "dataclasses, pydantic models, list, dict, tuple, Literal, enums, dates and plain types"
@@ -532,8 +535,10 @@ def _is_due(field: dataclasses.Field[Any], values: dict[str, Any]) -> bool:
 
 READERS: dict[Any, Callable[..., Reader]] = {
     list: _list_reader,
+    Sequence: _list_reader,
     tuple: _tuple_reader,
     dict: _dict_reader,
+    Mapping: _dict_reader,
     Union: _union_reader,
     types.UnionType: _union_reader,
     Literal: _literal_reader,
