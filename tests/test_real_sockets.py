@@ -6,6 +6,7 @@ import gc
 import logging
 import socket
 import ssl
+import struct
 import time
 import weakref
 from contextlib import asynccontextmanager, suppress
@@ -24,6 +25,7 @@ from wslearn import (
     Channels,
     CloseReason,
     HandshakeError,
+    Ping,
     PingTimeout,
     Text,
     WebSockets,
@@ -269,6 +271,36 @@ def test_peer_that_never_reads_suspends_send_and_memory_stays_bounded():
 
 
 # ── servers in a notebook ────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("message", ["tick", Ping(b"tick")])
+def test_handler_that_only_sends_learns_of_a_reset_though_it_never_waits(message):
+    seen = []
+
+    async def main():
+        app = application()
+        reset = asyncio.get_running_loop().create_future()
+
+        @app.websocket("/ticks")
+        async def tick(session):
+            client = await reset
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.close()
+            try:
+                for _ in range(1000):
+                    await session.send(message)
+                seen.append("never told")
+            except ChannelClosed as error:
+                seen.append((error.reason, session.outgoing.try_send(message)))
+
+        async with app.start() as server:
+            client = socket.create_connection(("127.0.0.1", server.port))
+            client.sendall(UPGRADE.replace(b"/", b"/ticks", 1))
+            reset.set_result(client)
+            await until(lambda: seen)
+
+    asyncio.run(main())
+    assert seen == [(CloseReason(1006), False)]
 
 
 def test_port_in_use_is_one_line_that_says_what_to_do():

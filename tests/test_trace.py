@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wslearn.codec import encode, read_header
+from wslearn.codec import encode, read_header, wrap
 from wslearn.extensions import Deflater
 from wslearn.frames import Binary, Close, CloseCode, CloseReason, Frame, Ping, Pong, Text
 from wslearn.trace import Dropped, Handshake, Sender, Trace, WireTrace, redact
@@ -533,6 +533,22 @@ def test_what_came_over_the_wire_stays_on_its_line() -> None:
     trace.event(0.0, 1, "opened", "/a\nb\x1b[0m")
     assert repr(trace).splitlines()[2:] == [r"0.0000        1             opened         '/a\nb\x1b[0m'"]
     assert repr(trace.events[0]) == r"Event(0.0000 s, session 1, opened: '/a\nb\x1b[0m')"
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 255) | st.sampled_from([0x81, 0x88]),
+            st.binary(max_size=200) | st.sampled_from([b"\x03\xe8" + b"\xff" * 60, b"\x03\xe8" + b"a" * 124]),
+            st.none() | st.just(KEY),
+        )
+    )
+)
+def test_frames_of_a_hostile_peer_print_too(frames) -> None:
+    trace = recorded(*(wrap(*frame) for frame in frames))
+    assert str(len(frames)) in repr(trace) or not frames
+    assert trace._repr_html_()
+    assert len([repr(frame) for frame in trace.frames]) == len(frames)
 
 
 def test_a_long_table_shows_its_beginning_and_its_end() -> None:

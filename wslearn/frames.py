@@ -102,6 +102,11 @@ class CloseReason:
         return f"CloseReason({self.code}{message}{by})"
 
 
+def fitting(text: str) -> str:
+    """Return as much of a text as the message of a Close holds, in whole characters."""
+    return text.encode()[:MAX_REASON].decode(errors="ignore")
+
+
 class Bit:
     """One bit of a frame's first byte, read and set as a flag."""
 
@@ -284,12 +289,13 @@ class Close(ControlFrame):
     def read_reason(self, by: By | None = None) -> CloseReason | None:
         """Return the reason, said by somebody, or None where the payload is too short for a code.
 
-        What is no UTF-8 is replaced, and a message that grows too long by that is cut.
+        Of a message that is longer than one may be, or grows too long as what is no UTF-8 in it is
+        replaced, the beginning.
         """
         if len(self.data) < 2:
             return None
-        message = self.data[2:].decode(errors="replace").encode()[:MAX_REASON].decode(errors="ignore")
-        return CloseReason(int.from_bytes(self.data[:2], "big"), message, by)
+        code, message = int.from_bytes(self.data[:2], "big"), self.data[2:].decode(errors="replace")
+        return CloseReason(code, fitting(message), by)
 
     def _shown(self) -> str:
         reason = self.read_reason()

@@ -21,7 +21,7 @@ import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, NoReturn, TypeVar, cast
 
 from websockets.datastructures import Headers
 
@@ -50,7 +50,6 @@ from wslearn.errors import (
 )
 from wslearn.extensions import Extension, Extensions
 from wslearn.frames import (
-    MAX_REASON,
     Binary,
     By,
     Close,
@@ -61,6 +60,7 @@ from wslearn.frames import (
     Ping,
     Pong,
     Text,
+    fitting,
 )
 from wslearn.options import Options, stamp
 from wslearn.trace import Trace
@@ -419,8 +419,8 @@ class RawSession(asyncio.BufferedProtocol):
             await self._send_control(message)
         elif self._paused:
             await self._send_later(message)
-        else:
-            self._write(self._encode(message))
+        elif not self._write(self._encode(message)):
+            await self._learn_the_end()
 
     async def close(self, reason: CloseReason = NORMAL) -> None:
         """Say Close, once; return when it is written, without waiting for the peer's.
@@ -467,12 +467,19 @@ class RawSession(asyncio.BufferedProtocol):
 
     # ── sending ──────────────────────────────────────────────────────────────────────────────────
 
-    def _write(self, wire: bytes) -> None:
-        """Hand bytes to the transport and to the trace: the only place that does."""
-        if not self._transport.is_closing():
-            self.trace.record(self._loop.time(), self.number, self._side, wire)
-            # a view, as a transport that takes a part copies the rest of what it got
-            self._transport.write(wire if len(wire) < HIGH_WATER else memoryview(wire))
+    def _write(self, wire: bytes) -> bool:
+        """Hand bytes to the transport and to the trace, the only place that does; tell if it took them."""
+        if self._transport.is_closing():
+            return False
+        self.trace.record(self._loop.time(), self.number, self._side, wire)
+        # a view, as a transport that takes a part copies the rest of what it got
+        self._transport.write(wire if len(wire) < HIGH_WATER else memoryview(wire))
+        return True
+
+    async def _learn_the_end(self) -> NoReturn:
+        """Let a transport that has failed say so: who sends and never waits would give it no turn to."""
+        await self._until_gone()
+        raise self._refusal()
 
     def _write_unchecked(self, wire: bytes) -> None:
         """Write bytes as they stand, whatever they say, in front of what waits.
@@ -545,8 +552,8 @@ class RawSession(asyncio.BufferedProtocol):
             turn = self._loop.create_future()
             self._controls.append((encode(frame, self._key()), turn))
             await turn
-        else:
-            self._write(encode(frame, self._key()))
+        elif not self._write(encode(frame, self._key())):
+            await self._learn_the_end()
 
     def _try_send(self, message: Message) -> bool:
         if self._mute:
@@ -557,11 +564,11 @@ class RawSession(asyncio.BufferedProtocol):
         elif self._paused and (isinstance(message, ControlFrame) or self.outgoing.full):
             return False
         elif isinstance(message, ControlFrame):
-            self._write(encode(message, self._key()))
+            return self._write(encode(message, self._key()))
         elif self._paused:
             self.outgoing.put(message)
         else:
-            self._write(self._encode(message))
+            return self._write(self._encode(message))
         return True
 
     def _key(self) -> bytes | None:
@@ -1352,5 +1359,5 @@ def failure(error: BaseException) -> Close:
 
 
 def _close(code: int, text: object) -> Close:
-    """Return a Close with as much of a text as fits, in whole characters."""
-    return Close(CloseReason(code, str(text).encode()[:MAX_REASON].decode(errors="ignore")))
+    """Return a Close with as much of a text as fits."""
+    return Close(CloseReason(code, fitting(str(text))))
