@@ -596,6 +596,24 @@ def test_slider_stands_at_the_step_that_is_nearest(latency, step):
     assert asyncio.run(main()) == step
 
 
+def test_button_of_the_link_panel_breaks_all_connections():
+    async def main():
+        app = Application()
+        app.install(WebSockets)
+
+        @app.websocket("/")
+        async def listen(session):
+            await session.incoming.receive()
+
+        async with app.start() as server, FaultyLink(server) as link:
+            session = await connect(link.url())
+            panel = LinkPanel(link)
+            panel._assign(panel, {"name": "reset"}, [])
+            return await session.close_reason
+
+    assert asyncio.run(main()).by == "network"
+
+
 def test_slider_field_and_switch_of_the_link_panel_set_the_faults():
     shown, error, is_cut = faults(
         {"name": "latency", "step": 4},

@@ -177,7 +177,7 @@ def test_panel_moves_an_option_by_keyboard_and_says_its_value(page):
     expect(panel.get_by_label("timeout", exact=True)).to_have_value("20 s")
 
 
-def test_link_is_made_slow_and_cut_by_keyboard_while_a_conversation_runs(page):
+def test_link_is_made_slow_and_cut_by_keyboard_while_a_conversation_runs(page, pictures):
     panel = shown(page, "options-panel", 1)
     panel.get_by_label("latency, slider").focus()
     page.keyboard.press("ArrowRight")
@@ -188,6 +188,11 @@ def test_link_is_made_slow_and_cut_by_keyboard_while_a_conversation_runs(page):
     panel.get_by_label("cut").focus()
     page.keyboard.press("Space")
     expect(panel.get_by_label("cut")).to_be_checked()
+    expect(panel.get_by_role("button", name="reset")).to_have_accessible_description(
+        "break all connections: both ends see it at once"
+    )
+    panel.get_by_role("button", name="reset").press("Enter")
+    panel.screenshot(path=pictures / "link-panel.png")
     assert barriers(panel) == []
 
 

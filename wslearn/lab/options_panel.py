@@ -58,6 +58,8 @@ def read(name: str, text: str) -> Any:
 class Panel(View):
     """Sliders, fields and switches for the values of something that runs; a bad one changes nothing.
 
+    `acts` are what it does when a button is pressed, with no value to show.
+
     Args:
         owner: whose attributes they are.
         names: those to show.
@@ -68,6 +70,7 @@ class Panel(View):
     title: ClassVar[str]
     steps: ClassVar[dict[str, list[Any]]]
     notes: ClassVar[dict[str, str]]
+    acts: ClassVar[dict[str, str]] = {}
     controls: traitlets.List[dict[str, Any]] = traitlets.List().tag(sync=True)
     name = traitlets.Unicode().tag(sync=True)
     state = traitlets.Dict().tag(sync=True)
@@ -75,7 +78,9 @@ class Panel(View):
     def __init__(self, owner: Any, names: list[str]) -> None:
         self._owner = owner
         self._names = names
-        super().__init__(controls=[self._control(name) for name in names], name=self.title)
+        controls = [self._control(name) for name in names]
+        controls += [{"name": name, "note": note, "act": True} for name, note in self.acts.items()]
+        super().__init__(controls=controls, name=self.title)
         self._tell()
         self.on_msg(self._assign)
         self.live()
@@ -125,6 +130,9 @@ class Panel(View):
 
     def _assign(self, view: View, asked: dict[str, Any], buffers: list[bytes]) -> None:
         name = asked["name"]
+        if name in self.acts:
+            getattr(self._owner, name)()
+            return
         try:
             self._put(name, self._asked_value(asked))
         except (TypeError, ValueError) as error:
@@ -178,7 +186,7 @@ class OptionsPanel(Panel):
 
 
 class LinkPanel(Panel):
-    """The faults of a link, as sliders, fields and switches, while a conversation runs over it.
+    """The faults of a link, as sliders, fields, switches and a button, while a conversation runs over it.
 
     Args:
         link: a `FaultyLink`.
@@ -202,6 +210,7 @@ class LinkPanel(Panel):
         "cut": "pull the server's cable: nothing passes, nobody is told",
         "frozen": "the server's sockets neither read nor write",
     }
+    acts: ClassVar[dict[str, str]] = {"reset": "break all connections: both ends see it at once"}
 
     def __init__(self, link: FaultyLink) -> None:
         if not isinstance(link, FaultyLink):

@@ -1,11 +1,17 @@
 /* Live values as native inputs, so that keyboard and screen reader work as everywhere.
-   name: of the group; controls: [{ name, note, steps }], no steps: a switch.
+   name: of the group; controls: [{ name, note, steps }], no steps: a switch; or { name, note, act }: a button.
    state: { values: { name: { text, step } | { on } }, error, turn }; each answer has a new turn.
-   Sent: { name, step } from a slider, { name, text } from a field, { name, on } from a switch. */
+   Sent: { name, step } from a slider, { name, text } from a field, { name, on } from a switch,
+   { name } from a button. */
 
 function row(control, id, send) {
-  const label = element("label", { for: id, class: "name mono" }, control.name);
   const note = element("span", { class: "note quiet", id: `${id}-note` }, control.note);
+  if (control.act) {
+    const button = element("button", { type: "button", class: "name mono", "aria-describedby": note.id }, control.name);
+    button.addEventListener("click", () => send({ name: control.name }));
+    return { nodes: [button, element("span"), element("span"), note], show: () => {} };
+  }
+  const label = element("label", { for: id, class: "name mono" }, control.name);
   if (!control.steps.length) {
     const box = element("input", { type: "checkbox", id, "aria-describedby": note.id });
     const said = element("span", { class: "mono said", "aria-hidden": "true" });
