@@ -4,6 +4,7 @@ import asyncio
 from functools import cache
 
 import pytest
+from matplotlib.colors import to_hex
 
 from wslearn import Application, Close, CloseReason, Ping, Pong, Trace, WebSockets, connect, simulate
 from wslearn.codec import encode
@@ -234,6 +235,15 @@ def at_night(name):
 def test_text_has_contrast_enough_by_day_and_at_night(colour, seen):
     assert "filter: invert(0.93) hue-rotate(180deg)" in Still._css
     assert contrast(seen(colour), seen(plots.PAPER)) >= 4.5
+
+
+def test_numbers_in_a_heat_map_have_contrast_enough_by_day_and_at_night():
+    axes = plots.heat_maps({"a": [[*range(11)]]}, periods=range(11), timeouts=[1]).figure.axes[0]
+    (image,) = axes.images
+    for value, text in enumerate(axes.texts):
+        ground, ink = (to_hex(colour) for colour in (image.to_rgba([[value]])[0][0], text.get_color()))
+        assert contrast(by_day(ground), by_day(ink)) >= 4.5
+        assert contrast(at_night(ground), at_night(ink)) >= 4.5
 
 
 def test_a_picture_is_shown_with_its_text_and_stands_as_a_png_where_no_kernel_is():

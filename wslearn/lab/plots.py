@@ -376,12 +376,11 @@ def heat_maps(
 
 def _draw_heat(axes: Axes, table: Table) -> None:
     most = max(max(row) for row in table) or 1
-    # more is further from the ground, of paper and of slate
-    axes.imshow(table, origin="lower", cmap="cividis_r", vmin=0, vmax=most, aspect="auto")
+    # the lighter half of the blues, so that black has contrast enough on each
+    axes.imshow(table, origin="lower", cmap="Blues", vmin=0, vmax=2 * most, aspect="auto")
     for y, row in enumerate(table):
         for x, value in enumerate(row):
-            colour = "white" if value > 0.43 * most else "black"
-            axes.text(x, y, f"{value:.0f}", color=colour, ha="center", va="center")
+            axes.text(x, y, f"{value:.0f}", color="black", ha="center", va="center")
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
 
