@@ -15,12 +15,14 @@ from wslearn.lab.browser_client import BrowserClient
 from wslearn.lab.byte_strip import Bits, ByteStrip
 from wslearn.lab.close_states import CloseStates
 from wslearn.lab.conversation import Conversation
+from wslearn.lab.diploma import Diploma
 from wslearn.lab.exercises import exercise
 from wslearn.lab.frame_editor import FrameEditor
 from wslearn.lab.frame_inspector import FrameInspector
 from wslearn.lab.handshake import Handshake
 from wslearn.lab.ladder import Ladder
 from wslearn.lab.options_panel import LinkPanel, OptionsPanel
+from wslearn.lab.page_client import PageClient
 from wslearn.lab.ping_plot import PingPlot
 from wslearn.lab.predictions import predict
 
@@ -32,12 +34,14 @@ __all__ = [
     "ByteStrip",
     "CloseStates",
     "Conversation",
+    "Diploma",
     "FrameEditor",
     "FrameInspector",
     "Handshake",
     "Ladder",
     "LinkPanel",
     "OptionsPanel",
+    "PageClient",
     "PingPlot",
     "exercise",
     "predict",

@@ -32,7 +32,7 @@ from wslearn.lab.view import View, module, style
 from wslearn.simulation import SimulatedNetwork
 from wslearn.trace import WireTrace
 
-Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[object]]
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 LATENCY = 0.01
 """Seconds, one way."""

@@ -52,7 +52,7 @@ class BrowserClient(View):
         recorded: by way and name what a browser was told before.
     """
 
-    _esm = module("browser_client")
+    _esm = module("address", "browser_client")
     _css = style("browser_client")
     port = traitlets.Int(0).tag(sync=True)
     names: traitlets.List[str] = traitlets.List(traitlets.Unicode()).tag(sync=True)

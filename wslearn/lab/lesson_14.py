@@ -18,6 +18,7 @@ from wslearn import CloseReason, PingTimeout, Session, connect, simulate
 from wslearn.lab import small_server
 from wslearn.lab.board import Board, Handler
 from wslearn.lab.exercises import NOT_TRIED, Card, Exercise, Verdict, almost, in_words, not_yet, right
+from wslearn.lab.page_client import Heard
 from wslearn.lab.predictions import Prediction
 from wslearn.simulation import SimulatedNetwork
 from wslearn.trace import WireTrace
@@ -441,6 +442,9 @@ def _unlike_match(played: Played, client: str) -> str:
         return "Ana was told of a goal more than 1 s late"
     return "" if played.ends[client] == 1000 else f"{client} ended with {played.ends[client]}; due is 1000"
 
+
+RECORDED = Heard(("2:1?", "GOAL by Ana"), 1000, True)
+"""What Chromium told its page about the reference."""
 
 PREDICTIONS = [
     Prediction(

@@ -2,17 +2,7 @@
    port, names, ways; rows: [{ name, sent, told: { way: { page, heard, extensions, live } } }].
    Sent: { way, name, try, code, clean, extensions } for each connection that ended. */
 
-const LOCAL = ["localhost", "127.0.0.1", "[::1]"];
 const PATIENCE = 1500; // ms until the page closes what is still open
-
-function address(way, port, query) {
-  if (way === "directly") return LOCAL.includes(location.hostname) ? `ws://127.0.0.1:${port}/?${query}` : "";
-  const config = document.getElementById("jupyter-config-data");
-  if (!config) return "";
-  const url = new URL(`${JSON.parse(config.textContent).baseUrl}proxy/${port}/?${query}`, location.href);
-  url.protocol = url.protocol.replace("http", "ws");
-  return url.href;
-}
 
 // Resolves with the event that ends the connection; texts are sent back as they came.
 function converse(url) {
