@@ -84,6 +84,20 @@ def _bytes(message: str | bytes) -> bytes:
     return message.encode() if isinstance(message, str) else message
 
 
+def test_who_sends_and_never_waits_leaves_tls_its_turn_before_asyncio_warns(certificate):
+    async def main():
+        turn = asyncio.Event()
+        async with application().start(ssl=certificate.serving) as server:
+            url = server.url().replace("127.0.0.1", "localhost")
+            async with connect(url, ssl=certificate.trusting) as session:
+                asyncio.get_running_loop().call_soon(turn.set)
+                for _ in range(4):
+                    await session.send("tick")
+                assert turn.is_set()
+
+    asyncio.run(main())
+
+
 def test_wss_with_a_certificate_that_nobody_signed_is_an_error_and_not_tried_again(certificate):
     async def main():
         async with application().start(ssl=certificate.serving) as server:

@@ -1411,6 +1411,22 @@ def test_reader_keeps_no_chunk_that_is_used_up():
     converse("server", script)
 
 
+@both_sides
+def test_who_sends_and_never_waits_leaves_others_their_turn(side):
+    async def send_all(session):
+        turn, sent = asyncio.Event(), 0
+        asyncio.get_running_loop().call_soon(turn.set)
+        while not turn.is_set():
+            await session.send("tick")
+            sent += 1
+        assert sent == 64
+
+    async def script(peer):
+        return (await peer.hear_all() if side == "server" else [await peer.hear()])[0]
+
+    assert converse(side, script, send_all) == text("tick")
+
+
 def test_flush_returns_when_all_that_was_sent_before_is_with_the_transport():
     order = []
 
