@@ -570,17 +570,23 @@ class RawSession(asyncio.BufferedProtocol):
     def _try_send(self, message: Message) -> bool:
         if self._mute:
             return False
-        if isinstance(message, Close):
-            self._check_close(message)
-            self._say(message)
-        elif self._paused and (isinstance(message, ControlFrame) or self.outgoing.full):
-            return False
-        elif isinstance(message, ControlFrame):
-            return self._write(encode(message, self._key()))
-        elif self._paused:
-            self.outgoing.put(message)
-        else:
+        if isinstance(message, ControlFrame):
+            return self._try_send_control(message)
+        if not self._paused:
             return self._write(self._encode(message))
+        if self.outgoing.full:
+            return False
+        self.outgoing.put(message)
+        return True
+
+    def _try_send_control(self, frame: ControlFrame) -> bool:
+        if isinstance(frame, Close):
+            self._check_close(frame)
+            self._say(frame)
+        elif self._paused:
+            return False
+        else:
+            return self._write(encode(frame, self._key()))
         return True
 
     def _key(self) -> bytes | None:

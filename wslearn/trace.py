@@ -637,6 +637,7 @@ WHOLE = bytes(range(0x80, 0x90))
 SIZES = bytes(2 + key + {126: 2, 127: 8}.get(length, length) for key in (0, 4) for length in range(128))
 # The same for frames with short lengths only: no frame has size 0.
 SHORT = bytes(0 if second & LENGTH > 125 else size for second, size in enumerate(SIZES))
+LONGEST = max(SHORT)
 
 
 class _Start:
@@ -708,11 +709,13 @@ class _Start:
 
 def _are_whole(chunks: Sequence[bytes], sizes: list[int]) -> bool:
     """Tell whether each chunk is one whole frame, short, a message by itself and not compressed."""
-    if min(sizes) < 2:
-        # so is a chunk, or no chunk but a `_Start`
+    if min(sizes) < 2 or max(sizes) > LONGEST:
+        # too little is also no chunk at all but a `_Start`
         return False
-    firsts, seconds = bytes(map(itemgetter(0), chunks)), bytes(map(itemgetter(1), chunks))
-    return not firsts.translate(None, WHOLE) and list(seconds.translate(SHORT)) == sizes
+    # what was sent to many is looked at once
+    distinct = set(chunks)
+    firsts, seconds = bytes(map(itemgetter(0), distinct)), bytes(map(itemgetter(1), distinct))
+    return not firsts.translate(None, WHOLE) and list(seconds.translate(SHORT)) == list(map(len, distinct))
 
 
 def _read_start(line: list[Any]) -> _Start:
