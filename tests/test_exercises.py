@@ -97,6 +97,11 @@ def test_three_dots_are_not_tried_wherever_they_stand():
     assert states([..., None, (..., 1), [1, (2, ...)], {"a": (1, ...)}], is_one) == ["not tried"] * 5
 
 
+@pytest.mark.parametrize("answer", [{"ping_period": None}, (None, 1), [None]])
+def test_none_inside_an_answer_is_a_value(answer):
+    assert states([answer], is_one) == ["not yet"]
+
+
 def test_right_answer_is_right_and_true():
     verdict = made(is_one).check(1)
     assert repr(verdict) == "✓ right: it is one"

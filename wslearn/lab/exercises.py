@@ -229,11 +229,19 @@ def progress() -> Progress:
 
 
 def _is_open(answer: Any) -> bool:
+    """Tell whether the three dots of the stub are still there, or a function gave nothing back.
+
+    Inside a dictionary None may be an answer: an option that is off.
+    """
+    return answer is None or _has_dots(answer)
+
+
+def _has_dots(answer: Any) -> bool:
     if isinstance(answer, Mapping):
         answer = list(answer.values())
     if isinstance(answer, tuple | list):
-        return any(_is_open(part) for part in answer)
-    return answer is ... or answer is None
+        return any(_has_dots(part) for part in answer)
+    return answer is ...
 
 
 @contextmanager
