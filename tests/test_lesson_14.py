@@ -3,12 +3,13 @@ from contextlib import closing, suppress
 
 import nbformat
 import pytest
+from nbclient import NotebookClient
 
 from wslearn.lab import lesson_14, small_server
 from wslearn.lab.board import Board
-from wslearn.lab.exercises import exercise
+from wslearn.lab.exercises import exercise, progress
 from wslearn.lab.lesson_14 import EXERCISES, FAULTS, GOALS, lines_of, planted, play, with_line
-from wslearn.lab.parts import part
+from wslearn.lab.parts import SITTINGS, part
 
 pytestmark = pytest.mark.usefixtures("own_folder")
 
@@ -86,6 +87,29 @@ def test_conversation_takes_more_lines_than_frames_and_messages():
     frames = lines_of("read_header", "unmask", "frames", "frame")
     talk = lines_of("accept_key", "shake_hands", "pong", "close_reply", "items", "leave", "messages", "echo")
     assert (frames, lines_of("assemble"), talk) == (36, 18, 59)
+
+
+def test_learner_who_completes_the_cells_has_the_sittings_kept(own_folder, request, monkeypatch):
+    monkeypatch.setenv("WSLEARN_PROGRESS", ".wslearn-progress.json")
+    whole, piece = small_server, lesson_14._source
+    completed = {
+        "async def shake_hands": [piece(whole.shake_hands)],
+        "MORE = ": [f"{lesson_14.MORE}\n{lesson_14.FRAMES_1}"],
+        "def frame(": [lesson_14.FRAME_1, piece(whole.frame)],
+        "async def messages": [lesson_14.MESSAGES_1, lesson_14.MESSAGES_2, piece(whole.messages)],
+        "def frames": [piece(whole.frames)],
+        "def items": [piece(whole.items)],
+        "async def leave": [piece(whole.leave)],
+    }
+    path = request.config.rootpath / "notebooks" / "14-build-your-own.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        for begin, codes in completed.items():
+            if cell.cell_type == "code" and cell.source.startswith(begin):
+                cell.source = codes.pop(0).strip("\n")
+    NotebookClient(notebook, timeout=60, resources={"metadata": {"path": str(own_folder)}}).execute()
+    assert {"14.1", "14.2", "14.3"} <= progress().done
+    assert [part(number).whose for number in SITTINGS] == [f"yours, of {number}" for number in SITTINGS]
 
 
 # 14.4

@@ -34,6 +34,7 @@ from wslearn import (
     simulate,
     unlimited,
 )
+from wslearn.lab.board import sign
 from wslearn.lab.exercises import Exercise, Verdict, almost, compare_values, not_yet, right
 from wslearn.lab.predictions import Prediction
 from wslearn.lab.relay import Relay
@@ -232,20 +233,19 @@ class AttackBoard:
         """How many were stopped."""
         return sum(attempt.stopped for attempt in self.attempts.values())
 
-    def _rows(self) -> list[tuple[str, str, str]]:
-        signs = {True: "✓ stopped", False: "✗ open"}
-        return [(signs[each.stopped], name, each.told) for name, each in self.attempts.items()]
-
     def __repr__(self) -> str:
-        lines = [f"{sign:<9}  {name:<15}  {told}" for sign, name, told in self._rows()]
+        lines = [
+            f"{'✓ stopped' if each.stopped else '✗ open':<9}  {name:<15}  {each.told}"
+            for name, each in self.attempts.items()
+        ]
         return "\n".join([*lines, f"{self.stopped} of {len(ATTACKS)} stopped"])
 
     def _repr_html_(self) -> str:
         rows = "".join(
-            f'<tr><td style="text-align:left;background:{"#009e73" if sign[0] == "✓" else "#d55e00"};'
-            f'color:#000"><b>{sign}</b></td>'
-            f'<td style="text-align:left">{name}</td><td style="text-align:left">{escape(told)}</td></tr>'
-            for sign, name, told in self._rows()
+            f"<tr>{sign(each.stopped, ('stopped', 'open'))}"
+            f'<td style="text-align:left">{name}</td>'
+            f'<td style="text-align:left">{escape(each.told)}</td></tr>'
+            for name, each in self.attempts.items()
         )
         return f"<table>{rows}</table><p>{self.stopped} of {len(ATTACKS)} stopped</p>"
 
