@@ -434,6 +434,8 @@ answer = {
             "side": {"client": "the client forgets message 0, as the heads have agreed"},
         },
         culprit="""
+import zlib
+
 compressor = zlib.compressobj(wbits=-15)
 
 def compress(message):  # of the server
@@ -560,6 +562,8 @@ answer = {
             },
         },
         culprit="""
+from wslearn import Close
+
 def ending(reason):  # of the proxy: how one leg ended goes in, the Close for the other comes out
     return Close()
 """,
