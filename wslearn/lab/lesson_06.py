@@ -304,8 +304,8 @@ EXERCISES = [
         judge=judge_round_trips,
         hints=(
             "The payloads are names here: a pong belongs to the ping that has the same one.",
-            "A dictionary from payload to the time of the ping finds the pair of each pong.",
-            "1000 * (frame.time - sent[frame.frame.data]) for each pong whose payload is in sent.",
+            "A dictionary from payload to the time of the ping, sent, finds the pair of each pong.",
+            "1000 * (each.time - sent[each.frame.data]) for each pong in .frames whose payload is in sent.",
         ),
         starter="answer = [...]",
         solution="""

@@ -336,15 +336,15 @@ EXERCISES = [
         "P",
         task=(
             "`ping_period` is 10 s, `timeout` is 5 s, and a pong has arrived a moment ago. Now one of five "
-            "things happens: the process is killed, the cable is pulled, the process freezes, the link "
-            "becomes slow (4 s each way), or our own handler becomes slow and its queue is full. By what "
-            "does the server notice, and after how many seconds? Write 'reset', 'timeout' or 'nothing', "
-            "and a number or 'never'."
+            "things happens: the phone's process is killed, its cable is pulled, it freezes, the link "
+            "becomes slow (4 s each way), or our own handler becomes slow and its queue is full. What tells "
+            "the server, and after how many seconds? Write 'reset', 'timeout' or 'nothing', and a number "
+            "or 'never'."
         ),
         judge=judge_ways,
         hints=(
             "In which of the five does a byte or a signal reach the server in time?",
-            "Only a kernel that ends a process can say so. A slow link answers after 8 s.",
+            "Only an operating system can say that a process was killed. A slow link answers after 8 s.",
             "Silence: 10 s until the ping, 5 s in vain. While our own queue is full the clock stands still.",
         ),
         starter="""

@@ -434,7 +434,7 @@ answer = {
         hints=(
             "A good payload goes back as it is: 88, its length, and the payload.",
             "What is not good is answered with 1002: one byte is no code, and 1005 and 2999 may not be sent.",
-            "1000 to 1003, 1007 to 1014 and 3000 to 4999 may be sent. Nothing is answered with 88 00.",
+            "1000 to 1003, 1007 to 1014 and 3000 to 4999 may be sent. Empty is answered with 88 00.",
         ),
         starter="""
 def close_reply(payload):

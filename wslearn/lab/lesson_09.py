@@ -530,7 +530,8 @@ answer = serve
         "D",
         task=(
             'The server sends `{"id":9007199254740993,"text":"GOAL"}`, and a page answers to another id. '
-            "Write which id the page shows, and a repaired message as a text of JSON, whose `id` survives it."
+            "Write which id the page shows. Then repair the message: a text of JSON, in which a page finds "
+            "the `id` whole."
         ),
         judge=judge_big_number,
         hints=(

@@ -450,8 +450,8 @@ answer = {
         "C",
         task=(
             "1,000 viewers are asleep, and each is sent messages of its own. `outgoing` is `bounded(512)`, a "
-            "frame has 200 bytes, and no two queues share one. How many bytes of frames may wait in the "
-            "queues? One percent of difference is allowed."
+            "frame has 200 bytes, and no two queues share one. How many bytes of frames may wait in "
+            "all these queues together? One percent of difference is allowed."
         ),
         judge=judge_memory,
         hints=(
@@ -517,7 +517,7 @@ answer = club
         judge=judge_goals,
         hints=(
             "Which line waits for the viewer that reads nothing, and who waits behind it?",
-            "Each viewer needs a queue that somebody else does not wait at.",
+            "Each viewer needs a queue of its own, and somebody who waits at that one alone.",
             "A SharedFlow: /goal emits, and each /watch collects and sends for itself.",
         ),
         starter="""
