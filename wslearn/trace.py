@@ -431,7 +431,10 @@ class Trace:
                 start.follow(segment)
             else:
                 self._dropped["chunks"] += 1
-                start.pass_over(data)
+                if start.is_amid or not _is_whole(data):
+                    start.pass_over(data)
+                else:
+                    start.passed += len(data)
         self._amid -= (directions := {entry[1:3] for entry in entries})
         self._amid |= {direction for direction in directions if self._starts[direction].is_amid}
 
@@ -705,6 +708,17 @@ class _Start:
             ends.pop()
         self.skip, self.head, self.message = max(0, at - end), data[at:], message
         return [end - before for end in ends] if before else ends
+
+
+def _is_whole(chunk: bytes) -> bool:
+    """Tell whether a chunk is one whole frame of any size, a message by itself and not compressed."""
+    if len(chunk) < 2 or chunk[0] not in WHOLE:
+        return False
+    second = chunk[1]
+    if second & LENGTH < 126:
+        return SIZES[second] == len(chunk)
+    payload = int.from_bytes(chunk[2 : 4 if second & LENGTH == 126 else 10])
+    return SIZES[second] + payload == len(chunk)
 
 
 def _are_whole(chunks: Sequence[bytes], sizes: list[int]) -> bool:
