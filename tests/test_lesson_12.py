@@ -195,7 +195,7 @@ def test_trace_is_honest_until_its_attack_begins(name):
         ("A", ("ping flood", 4, "channels"), "◐ almost: 2 of 3 are right; A: this is no ping flood"),
         ("A", ("flood", 4, "channels"), "◐ almost: 2 of 3 are right; A: 'flood' is none of tiny frames"),
         ("B", ("endless message", 3, "max_frame_size"), "◐ almost: 2 of 3 are right; B: frame 3 is not"),
-        ("B", ("endless message", 2, "timeout"), "◐ almost: 2 of 3 are right; B: timeout does not end it"),
+        ("B", ("endless message", 2, "timeout"), "◐ almost: 2 of 3 are right; B: timeout does not stop it"),
         ("C", ("bomb", 6, "extensions"), "✓ right"),
         ("C", "bomb", "◐ almost: 2 of 3 are right; C: (attack, number of its first frame, option)"),
     ],

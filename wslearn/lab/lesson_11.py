@@ -429,7 +429,7 @@ answer = (text.decode(), "RSV1")
         judge=judge_second,
         hints=(
             "Without a context the compressor has forgotten the first Hello.",
-            "With it, five letters become one reference: so many letters, from so far back.",
+            "With it, most letters become one reference: so many letters, from so far back.",
             "Not kept: the same 7 bytes. Kept: two bytes fewer.",
         ),
         starter="answer = (..., ...)  # kept, not kept",
@@ -458,8 +458,9 @@ answer = (text.decode(), "RSV1")
         2,
         "D",
         task=(
-            "Five offers and answers. Write 'legal', 'decline' (a server must not accept the offer) or "
-            "'fail' (a client must fail the connection), and the parameter that is the reason, or 'none'."
+            "Five offers and answers; E has two offers, with a comma between them. Write 'legal', 'decline' "
+            "(a server must not accept the offer) or 'fail' (a client must fail the connection), and the "
+            "parameter that is the reason, or 'none'."
         ),
         judge=judge_offers,
         hints=(

@@ -419,7 +419,7 @@ def judge_ticket(app: Any) -> Verdict:
         if ends[name] != want:
             state = almost if ends["with it"] == "served" else not_yet
             return state(f"{name}: {ends[name]}, due is {want}")
-    return right("a ticket opens one session, once; a second thief and a second tab come too late")
+    return right("a ticket opens one session, once; a thief and a second tab come too late")
 
 
 async def _tickets(app: Application) -> tuple[str, dict[str, str]]:
@@ -458,7 +458,7 @@ def _judge_trace(name: str, finding: Any) -> Verdict:
     if finding[1] != 2 * len(HONEST[name]):
         return not_yet(f"{name}: frame {finding[1]} is not the first of the attack")
     if finding[2] not in options:
-        return not_yet(f"{name}: {finding[2]} does not end it")
+        return not_yet(f"{name}: {finding[2]} does not stop it")
     return right()
 
 
@@ -588,7 +588,8 @@ answer = app
         task=(
             '`attack_trace("A")`, "B" and "C" are what servers saw of a client that was honest at first.'
             " Say for each which attack it is: 'tiny frames', 'endless message', 'bomb' or 'ping flood'; the"
-            " number of its first frame in `.frames`, counted from 0; and an option that ends it."
+            " number of its first frame in `.frames`, counted from 0; and an option that stops it. Show each"
+            " trace in a cell of your own."
         ),
         judge=judge_traces,
         hints=(
