@@ -208,7 +208,7 @@ EXERCISES = [
         "B",
         task=(
             "Connect to the `url`, send your name, receive one frame, and return its text. "
-            "The judge's server looks that exactly one message arrived."
+            "The judge's server checks that exactly one message arrived."
         ),
         judge=judge_name,
         hints=(

@@ -242,7 +242,8 @@ EXERCISES = [
         "B",
         task=(
             "Give the running server a second route: `/shout` sends every text back in capitals. "
-            "Three texts are said to it, by our client and by the `websockets` library."
+            "Three texts are said to it, by our client and by `websockets`, a library that other"
+            " people wrote."
         ),
         judge=judge_shout,
         hints=(
@@ -295,8 +296,8 @@ answer = app
         judge=judge_push,
         hints=(
             "A SharedFlow stands between the two handlers: one emits, the other collects.",
-            "The handler of /watch is the one of the score board above.",
-            "In /goal: async for frame in session.incoming: await goals.emit(frame.read_text()).",
+            "The handler of /watch is the one of the score board above, with news in place of goals.",
+            "In /goal: async for frame in session.incoming: await news.emit(frame.read_text()).",
         ),
         starter="""
 stadium, news = Application(), SharedFlow()
@@ -341,7 +342,7 @@ answer = stadium
         hints=(
             "What happens to a session whose handler returns?",
             "receive takes one frame; the handler of /echo above takes all of them.",
-            "Put what follows the first send into async for frame in session.incoming.",
+            "Take receive away, and put what follows it into async for frame in session.incoming.",
         ),
         starter="""
 async def answer(session):

@@ -231,7 +231,7 @@ answer = ["silence", "1002", "1002", "1002", "pong", "1002", "1002", "1002"]
         "03.3",
         2,
         "B",
-        "Write read_header(data): it returns fin, rsv (0 to 7), opcode, key (4 bytes or None),"
+        "Write read_header(data): it returns fin, rsv (0 to 7, RSV1 counts 4), opcode, key (4 bytes or None),"
         " length and size of the header in bytes; None while bytes of the header are missing; and"
         " it raises a ValueError for a length in more bytes than it needs. The judge tries 12"
         " headers, each cut anywhere.",
