@@ -222,9 +222,9 @@ EXERCISES = [
         1,
         "P",
         task=(
-            "Our server gets six broken requests for `/echo`: without `Host`; with the method `POST` for"
-            " `GET`; for the path `/nowhere`; with neither `Upgrade` nor `Connection`; with version 12; with a key of 15"
-            " bytes. Predict its status for each: 101, 400 bad request, 404 not found,"
+            "Our server gets six broken requests for `/echo`: without `Host`; with the method `POST`"
+            " for `GET`; for the path `/nowhere`; with neither `Upgrade` nor `Connection`; with version 12;"
+            " with a key of 15 bytes. Predict its status for each: 101, 400 bad request, 404 not found,"
             " 405 wrong method, or 426 upgrade required."
         ),
         judge=judge_statuses,
