@@ -497,8 +497,8 @@ answer = {
         "B",
         task=(
             "Write the extension `x-flip`: it flips every bit of a message's payload and says so with RSV2, "
-            "so that a text in one frame begins with `a1`. A peer without it gets plain text. The judge "
-            "sends a text in two fragments, too."
+            "the bit that its `rsv` claims. So a text in one frame begins with `a1`. A peer without it gets "
+            "plain text. The judge sends a text in two fragments, too."
         ),
         judge=judge_flip,
         hints=(
