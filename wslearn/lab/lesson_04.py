@@ -325,10 +325,10 @@ answer = unmask
         3,
         "D",
         task=(
-            "These three frames say `GOAL!`, `0:1?` and `Offside`. Our server reads the first and refuses"
-            " the second: the sender lets the key run on, and does not begin anew in each frame. Say which"
-            " byte is the first wrong one, counted from 0, which section has the rule, and the corrected"
-            " bytes."
+            "These three frames say `GOAL!`, `0:1?` and `Offside`. Our server reads the first, and refuses"
+            " the second with 1007: the sender lets the key run on, and does not begin anew in each frame."
+            " Say which byte is the first wrong one, counted from 0, which section has the rule, and the"
+            " corrected bytes."
         ),
         judge=judge_sender,
         hints=(
