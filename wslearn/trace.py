@@ -412,31 +412,41 @@ class Trace:
     def _let_go(self, entries: list[_Entry]) -> None:
         for at in range(0, len(entries), SLICE):
             part = entries[at : at + SLICE]
-            _, sessions, senders, chunks, _ = zip(*part, strict=True)
-            sizes = list(map(len, chunks))
-            self._room += sum(sizes) + OVERHEAD * len(part)
-            self._dropped["bytes"] += sum(sizes)
-            amid = self._amid and not self._amid.isdisjoint(zip(sessions, senders, strict=True))
-            if not amid and _are_whole(chunks, sizes):
-                # the common case, which never comes to a single one of them
-                self._dropped["chunks"] += len(part)
-                self._whole.update(zip(sessions, senders, sizes, strict=True))
-            else:
+            sizes = [len(entry[3]) for entry in part]
+            passed = sum(sizes)
+            self._room += passed + OVERHEAD * len(part)
+            self._dropped["bytes"] += passed
+            if max(sizes) > LONGEST or not self._let_frames_go(part, sizes):
                 self._pass_over(part)
 
+    def _let_frames_go(self, entries: list[_Entry], sizes: list[int]) -> bool:
+        """Let chunks go that are short whole frames, all at once; tell whether they are."""
+        _, sessions, senders, chunks, _ = zip(*entries, strict=True)
+        if self._amid and not self._amid.isdisjoint(zip(sessions, senders, strict=True)):
+            return False
+        if not _are_whole(chunks, sizes):
+            return False
+        self._dropped["chunks"] += len(entries)
+        self._whole.update(zip(sessions, senders, sizes, strict=True))
+        return True
+
     def _pass_over(self, entries: list[_Entry]) -> None:
+        starts, marks = self._starts, 0
         for _, session, sender, data, segment in entries:
-            start = self._starts[session, sender]
+            start = starts[session, sender]
             if segment and isinstance(segment, _Start):
+                marks += 1
                 start.follow(segment)
+            elif not (start.skip or start.head or start.message) and _is_whole(data):
+                start.passed += len(data)
+                continue
             else:
-                self._dropped["chunks"] += 1
-                if start.is_amid or not _is_whole(data):
-                    start.pass_over(data)
-                else:
-                    start.passed += len(data)
-        self._amid -= (directions := {entry[1:3] for entry in entries})
-        self._amid |= {direction for direction in directions if self._starts[direction].is_amid}
+                start.pass_over(data)
+            if start.is_amid:
+                self._amid.add((session, sender))
+            else:
+                self._amid.discard((session, sender))
+        self._dropped["chunks"] += len(entries) - marks
 
     def _count_whole(self) -> None:
         """Add up what went as whole frames, by direction."""
@@ -723,7 +733,7 @@ def _is_whole(chunk: bytes) -> bool:
 
 def _are_whole(chunks: Sequence[bytes], sizes: list[int]) -> bool:
     """Tell whether each chunk is one whole frame, short, a message by itself and not compressed."""
-    if min(sizes) < 2 or max(sizes) > LONGEST:
+    if min(sizes) < 2:
         # too little is also no chunk at all but a `_Start`
         return False
     # what was sent to many is looked at once
