@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -10,6 +11,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+
+
+def pytest_configure(config):
+    """Let Ctrl-C be heard as in a terminal, by children too: jobs in the background of a shell ignore it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish(session):

@@ -109,7 +109,7 @@ def test_serve_runs_the_echo_example_until_ctrl_c():
             assert client.recv() == "Hi, Ana!"
             process.send_signal(signal.SIGINT)
             with pytest.raises(ConnectionClosed) as closed:
-                client.recv()
+                client.recv(timeout=20)
         assert closed.value.rcvd.code == 1001
         assert process.communicate(timeout=20) == ("stopped\n", "")
         assert process.returncode == 0

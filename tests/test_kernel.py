@@ -23,7 +23,7 @@ async def crowd(net):
         while True:
             for session in sessions:
                 await session.send("x")
-            await asyncio.sleep(0.1)
+                await session.incoming.receive()
 
 async def block(net):
     print("begun", flush=True)

@@ -576,14 +576,6 @@ def test_async_generator_hooks_are_put_back():
 # Ctrl-C
 
 
-@pytest.fixture(autouse=True)
-def terminal():
-    """Let Ctrl-C be heard as in a terminal: a job in the background of a shell ignores it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 async def interrupted(net):
     await asyncio.sleep(1)
     signal.raise_signal(signal.SIGINT)
