@@ -249,6 +249,10 @@ class Incoming(Generic[T]):
             self._wake()
 
 
+NOTHING: deque[bytes] = deque()
+"""What waits in nearly all sessions nearly always; an empty queue of its own has room for 64 already."""
+
+
 class Outgoing(Generic[T]):
     """What waits to be sent while the peer, or the network, takes no more.
 
@@ -273,7 +277,7 @@ class Outgoing(Generic[T]):
         self._try_send = try_send
         self._encode = encode
         self._end: Exception | None = None
-        self._wires: deque[bytes] = deque()
+        self._wires: deque[bytes] = NOTHING
         self._suspended: list[tuple[T, asyncio.Future[None]]] = []
 
     async def send(self, frame: T) -> None:
@@ -301,7 +305,10 @@ class Outgoing(Generic[T]):
 
     def put(self, item: T) -> None:
         """Add an item; who puts looks at `full` first."""
-        self._wires.append(self._encode(item))
+        wire = self._encode(item)
+        if self._wires is NOTHING:
+            self._wires = deque()
+        self._wires.append(wire)
 
     async def wait(self, item: T) -> None:
         """Stand in line until there is room for the item."""
@@ -404,7 +411,7 @@ class SharedFlow(Generic[T]):
             ChannelClosed: the session is over.
             ChannelOverflow: the session was too slow, after the items that it still held.
         """
-        collector = _Collector(self, outgoing._try_send)
+        collector = _Collector(self, outgoing.try_send)
         try:
             while True:
                 await outgoing.send(await collector.__anext__())
