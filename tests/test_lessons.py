@@ -10,11 +10,13 @@ import inspect
 import re
 import statistics
 from functools import cache
+from http import HTTPStatus
 from pathlib import Path
 
 import nbformat
 import pytest
 
+from wslearn import CloseCode
 from wslearn.lab.exercises import exercises
 from wslearn.lab.predictions import Quiz, predictions
 
@@ -42,6 +44,27 @@ VARIES = {
     "a version": r"\b(Python|websockets|wslearn)[/ ]\d+\.\d+",
     "a secret": r"\b(token|password)=\w|PRIVATE KEY",
 }
+# Known without a run: from a standard, from another library or lesson, or reckoned in the sentence itself.
+FACTS = {
+    "00": {255},
+    "01": {0.08},
+    "03": {127},
+    "04": {256},
+    "06": {0.6, 76, 125},
+    "07": {16, 120, 1800},
+    "08": {14},
+    "09": {53},
+    "10": {40, 133},
+    "11": {32, 36, 75, 500, 512},
+    "14": {113},
+    "15": {126},
+}
+CODES = {*CloseCode, *HTTPStatus}
+NUMBER = r"(?<![\w.#])\d+(?:[,_]\d{3})*(?:\.\d+)?(?!\w)"
+NAME = (
+    r"`[^`]*`|\]\([^)]*\)|\b\d\d\.\d\b|\b\d+(?:\.\d+){2,}|\(\d+\.\d+\)"
+    r"|(?i:lessons?|sections?|cases?|RFC) \d[\d.]*(?:(?:,| to| and) \d[\d.]*)*"
+)
 LOUD = r"\b(simply|just|obviously)\b"
 EMOJI = r"[\U0001F000-\U0001FAFF\u2600-\u2604\u2607-\u26FF\uFE0F]"
 
@@ -237,6 +260,45 @@ def test_no_cell_hides_its_output_behind_a_semicolon(lesson):
 
 def test_no_sentence_that_begins_with_a_number_becomes_a_list(lesson):
     assert re.findall(r"^\d{2,}[.)] .*", prose(lesson), re.MULTILINE) == []
+
+
+def numbers(text):
+    return {float(re.sub("[,_]", "", number)) for number in re.findall(NUMBER, text)}
+
+
+def shown_by(cell):
+    """Return the numbers in what a code cell put out."""
+    texts = [text for output in cell.outputs for text in (output.get("text", ""), output.get("evalue", ""))]
+    data = [each for output in cell.outputs for each in output.get("data", {}).items()]
+    texts += [
+        re.sub(r"<style.*?</style>", "", text, flags=re.DOTALL) for kind, text in data if kind[:4] == "text"
+    ]
+    return numbers(" ".join(texts))
+
+
+def told_by(cell):
+    """Return the numbers in a prose cell, without those that count lessons, sections and the like."""
+    findings = cell.source.partition("**Open question**")[0] if cell.source.startswith("## What we") else ""
+    return numbers(re.sub(NAME, "", findings or running_text(cell)))
+
+
+def is_among(told, shown):
+    """Tell whether a number was shown: 0.34 s may be called 340 ms, 57,600 bytes 58 kB, and 2.49 2.5."""
+    digits = 0 if told.is_integer() else 1 if (told * 10).is_integer() else 2
+    return any(told in (round(n, digits), round(n / 1000), round(n * 1000, 6)) for n in shown)
+
+
+def test_numbers_in_prose_stand_in_an_output_above_or_are_set_in_a_cell(lesson):
+    """Numbers under 10 are words."""
+    known = {float(each) for each in CODES} | FACTS.get(lesson.stem[:2], set())
+    shown = set().union(*(numbers(cell.source) for cell in code_cells(lesson)))
+    missing = []
+    for cell in read(lesson).cells[1:]:
+        if cell.cell_type == "code":
+            shown |= shown_by(cell)
+        elif not re.match(r"### \d\d\.\d|## .*(exercises|guesses)", cell.source):
+            missing += [n for n in told_by(cell) - known if (n >= 10 or n % 1) and not is_among(n, shown)]
+    assert missing == []
 
 
 def test_new_word_is_bold_once_in_the_whole_course():
