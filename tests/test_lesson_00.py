@@ -8,6 +8,7 @@ import pytest
 from wslearn import connect
 from wslearn.lab.exercises import exercise, exercises
 from wslearn.lab.lesson_00 import probe
+from wslearn.server import Starting
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 
@@ -21,26 +22,67 @@ def verdict(number, answer):
 # the probe
 
 
-def test_probe_says_one_line_about_each_part(capsys):
-    asyncio.run(probe())
-    assert capsys.readouterr().out.splitlines() == [
-        "✓ kernel   Python answers, and await works in a cell",
-        "✓ sockets  5 bytes went out over TCP on this machine and came back",
-        "? views    only you can see it: further down, a click on a byte shows its bits",
-    ]
+STORED = """\
+✓ kernel   Python answers, and await works in a cell
+✓ sockets  Hello went out over TCP on this machine and came back
+? browser  a page tries this when it shows this cell, and none has yet
+? proxy    a page tries this too: it is the way to a kernel on Binder"""
+
+
+def told(view, **ways):
+    """Return the lines of the page and of the proxy after the page has said what came back."""
+    for way, came in zip(view.ways, ways.values(), strict=True):
+        view._page_said(view, {"way": way, "came": came}, [])
+    return [str(line) for line in view.lines[2:]]
+
+
+def test_probe_says_one_line_about_each_part_and_of_the_page_that_none_has_tried():
+    assert asyncio.run(probe()).plain() == STORED
+
+
+def test_stored_lesson_says_of_no_page_that_it_has_tried():
+    cells = nbformat.read(NOTEBOOKS / "00-start-here.ipynb", as_version=4).cells
+    [shown] = [cell.outputs[0].data["text/plain"] for cell in cells if cell.source == "await probe()"]
+    assert shown == STORED
+
+
+def test_page_says_hello_to_a_server_that_lives_as_long_as_the_probe():
+    async def main():
+        view = await probe()
+        async with connect(f"ws://127.0.0.1:{view.port}/?") as session:
+            await session.send("Hello")
+            return (await session.incoming.receive()).read_text()
+
+    assert asyncio.run(main()) == "Hello"
+
+
+@pytest.mark.parametrize("browser", ["✓", "◐"])
+@pytest.mark.parametrize("proxy", ["✓", "✗"])
+def test_probe_shows_what_the_page_has_tried_and_its_compared_form_stays(browser, proxy):
+    view = asyncio.run(probe())
+    lines = told(view, browser=browser == "✓", proxy=proxy == "✓")
+    assert [line[:10].split() for line in lines] == [[browser, "browser"], [proxy, "proxy"]]
+    assert view.plain() == STORED
+
+
+def test_what_is_no_report_of_a_page_changes_nothing():
+    view = asyncio.run(probe())
+    view._page_said(view, {"way": "by post", "came": True}, [])
+    view._page_said(view, {"way": "directly", "came": "Hello"}, [])
+    assert "\n".join(map(str, view.lines)) == STORED
 
 
 @pytest.mark.parametrize("error", [OSError, NotImplementedError])
-def test_probe_says_what_a_machine_without_sockets_can_do(capsys, monkeypatch, error):
+def test_probe_says_what_a_machine_without_sockets_can_do(monkeypatch, error):
     async def start_server(*_):
         raise error
 
-    monkeypatch.setattr(asyncio, "start_server", start_server)
-    asyncio.run(probe())
-    assert (
-        f"✗ sockets  none here ({error.__name__}): cells with app.start() fail, all others run\n"
-        in capsys.readouterr().out
+    monkeypatch.setattr(Starting, "_start", start_server)
+    view = asyncio.run(probe())
+    assert str(view.lines[1]) == (
+        f"✗ sockets  none here ({error.__name__}): cells with app.start() fail, all others run"
     )
+    assert view.port == 0
 
 
 # the map

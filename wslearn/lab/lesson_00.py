@@ -25,40 +25,38 @@ from wslearn.lab.exercises import (
     right,
 )
 from wslearn.lab.predictions import Prediction
+from wslearn.lab.probe import Line, Probe
 
 PATIENCE = 10
 """Seconds that a judge waits, of virtual time."""
 
 
-async def probe() -> None:
-    """Print what works here, one line each."""
-    print("✓ kernel   Python answers, and await works in a cell")
-    print(await _probe_sockets())
-    print("? views    only you can see it: further down, a click on a byte shows its bits")
-
-
-async def _probe_sockets() -> str:
+async def probe() -> Probe:
+    """Try what works here, and return a line for each part; the page that shows them tries two."""
+    kernel = Line("✓", "kernel", "Python answers, and await works in a cell")
     try:
-        async with asyncio.timeout(5):
-            back = await _there_and_back(b"Hello")
+        server = await _echo().start()
+        async with asyncio.timeout(5), connect(server.url()) as session:
+            await session.send("Hello")
+            await session.incoming.receive()
     except (OSError, NotImplementedError, TimeoutError) as error:
-        return f"✗ sockets  none here ({type(error).__name__}): cells with app.start() fail, all others run"
-    return f"✓ sockets  {len(back)} bytes went out over TCP on this machine and came back"
+        none = f"none here ({type(error).__name__}): cells with app.start() fail, all others run"
+        return Probe(None, kernel, Line("✗", "sockets", none))
+    return Probe(
+        server, kernel, Line("✓", "sockets", "Hello went out over TCP on this machine and came back")
+    )
 
 
-async def _there_and_back(data: bytes) -> bytes:
-    """Send bytes over a connection to ourselves and return what comes back."""
+def _echo() -> Application:
+    app = Application()
+    app.install(WebSockets)
 
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(await reader.readexactly(len(data)))
-        writer.close()
+    @app.websocket("/")
+    async def echo(session: Session) -> None:
+        async for frame in session.incoming:
+            await session.send(frame)
 
-    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
-        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname()[:2])
-        writer.write(data)
-        back = await reader.readexactly(len(data))
-        writer.close()
-        return back
+    return app
 
 
 def judge_bits(answer: Any) -> Verdict:
