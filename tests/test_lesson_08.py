@@ -1,10 +1,22 @@
+import asyncio
 from contextlib import suppress
 
 import pytest
 
-from wslearn import CloseReason, PingTimeout, connect
+from wslearn import CloseReason, PingTimeout, connect, simulate
 from wslearn.lab.exercises import exercise
-from wslearn.lab.lesson_08 import ENDINGS, FIRST, PAYLOADS, STORIES, ThreeViews, closes, four_ends, traces
+from wslearn.lab.lesson_08 import (
+    ENDINGS,
+    FIRST,
+    MOST,
+    PAYLOADS,
+    STORIES,
+    ThreeViews,
+    _match,
+    closes,
+    four_ends,
+    traces,
+)
 
 pytestmark = pytest.mark.usefixtures("own_folder")
 
@@ -173,6 +185,16 @@ async def hurries(url, goals):
                     goals.append(int(frame.read_text()))
 
 
+async def rests_a_second(url, goals):
+    while True:
+        with suppress(PingTimeout, OSError):
+            async with connect(url, ping_period=5, timeout=5) as session:
+                await session.send(str(goals[-1] if goals else 0))
+                async for frame in session.incoming:
+                    goals.append(int(frame.read_text()))
+        await asyncio.sleep(1)
+
+
 async def waits_for_the_end(url, goals):
     async for session in connect(url):
         await session.send(str(goals[-1] if goals else 0))
@@ -191,8 +213,9 @@ async def lets_the_error_out(url, goals):
     ("answer", "expected"),
     [
         (says_zero, "◐ almost: goal 1 came 3 times: which one had you seen last?"),
-        (hurries, "◐ almost: all goals came, after 20 attempts to connect: at most 8 are allowed"),
-        (waits_for_the_end, "✓ right: 30 goals, each once and in order, over two cuts"),
+        (hurries, "◐ almost: all goals came, after 161 attempts to connect: at most 8 are allowed"),
+        (rests_a_second, "◐ almost: all goals came, after 16 attempts to connect: at most 8 are allowed"),
+        (waits_for_the_end, "✓ right: 30 goals, each once and in order, over a tunnel and a restart"),
         (lets_the_error_out, "✗ not yet: 26 of 30 goals are missing, the first is goal 5; your function"),
         (5, "✗ not yet: an async function is needed, this is 5"),
         (lambda url, goals: 5, "✗ not yet: an async function is needed, this is <function"),
@@ -200,3 +223,10 @@ async def lets_the_error_out(url, goals):
 )
 def test_clients_that_come_back_are_judged_by_their_goals(answer, expected):
     assert said("08.5", answer).startswith(expected)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_back_off_of_connect_needs_no_more_attempts_than_are_allowed(seed):
+    seen, attempts, error = simulate(lambda net: _match(net, solved("08.5")), latency=0.05, seed=seed)
+    assert (seen, error) == (list(range(1, 31)), None)
+    assert attempts <= MOST

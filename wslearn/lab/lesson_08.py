@@ -232,7 +232,8 @@ def _code(answer: bytes) -> int | None:
     return int.from_bytes(answer[2:4], "big") if len(answer) >= 4 else None
 
 
-CUTS = ((20.0, 40.0), (80.0, 100.0))
+TUNNEL = (20.0, 40.0)
+AWAY = (80.0, 95.0)
 GOALS = 30
 MATCH = 200.0
 MOST = 8
@@ -256,7 +257,7 @@ def score_archive(goals: list[int]) -> Application:
 
 
 def judge_comes_back(follow: Any) -> Verdict:
-    """Play a match with a goal every 4 s and two tunnels of 20 s."""
+    """Play a match with a goal every 4 s, a tunnel of 20 s, and a server that is away for 15 s."""
     if not iscoroutinefunction(follow):
         return not_yet(f"an async function is needed, this is {follow!r}")
     seen, attempts, error = simulate(lambda net: _match(net, follow), latency=0.05)
@@ -273,17 +274,21 @@ async def _match(
     seen: list[int] = []
     loop = asyncio.get_running_loop()
     attempts = _count_attempts(loop)
-    server = await score_archive(goals).start("server", 80)
+    board = score_archive(goals)
+    server = await board.start("server", 80)
     for number in range(1, GOALS + 1):
         loop.call_at(4.0 * number, goals.append, number)
     following = asyncio.ensure_future(follow(server.url("/score"), seen))
-    for start, end in CUTS:
-        loop.call_at(start, net.cut, "client")
-        loop.call_at(end, net.restore, "client")
-    await asyncio.wait([following], timeout=MATCH)
-    error = following.exception() if following.done() and not following.cancelled() else None
-    following.cancel()
-    await asyncio.wait([following])
+    loop.call_at(TUNNEL[0], net.cut, "client")
+    loop.call_at(TUNNEL[1], net.restore, "client")
+    await asyncio.sleep(AWAY[0])
+    await server.stop()
+    await asyncio.sleep(AWAY[1] - loop.time())
+    async with board.start("server", 80):
+        await asyncio.wait([following], timeout=MATCH - loop.time())
+        error = following.exception() if following.done() and not following.cancelled() else None
+        following.cancel()
+        await asyncio.wait([following])
     return list(seen), len(attempts), error
 
 
@@ -313,7 +318,10 @@ def _judge_goals(seen: list[int], attempts: int, error: BaseException | None) ->
         return almost("all goals came, and not in order")
     if attempts > MOST:
         return almost(f"all goals came, after {attempts} attempts to connect: at most {MOST} are allowed")
-    return right(f"{GOALS} goals, each once and in order, over two cuts, with {attempts} attempts to connect")
+    return right(
+        f"{GOALS} goals, each once and in order, over a tunnel and a restart,"
+        f" with {attempts} attempts to connect"
+    )
 
 
 PREDICTIONS = [
@@ -458,14 +466,15 @@ answer = close_reply
         3,
         "B",
         task=(
-            "Write `follow(url, goals)`: it appends each goal to the list `goals`, and comes back after each"
-            " cut. The score board wants the number of the last goal you have seen as your first text, 0 for"
-            " none. The judge plays 30 goals and two tunnels of 20 s: every goal once, in order, with at most"
-            " eight attempts to connect."
+            "Write `follow(url, goals)`: it appends each goal to `goals` and comes back after each end. This"
+            " board wants the last goal's number as your first text, 0 for none. The judge plays 30 goals, a"
+            " tunnel of 20 s, and a server that is away for 15 s: every goal once, in order, at most eight"
+            " attempts to connect."
         ),
         judge=judge_comes_back,
         hints=(
-            "`async for session in connect(url)` comes back by itself. What must each session say first?",
+            "Here the URL stays. So `async for session in connect(url)` can come back, with back-off. What"
+            " must each session say first?",
             "Give connect a ping_period and a timeout, and put `with suppress(PingTimeout):` around the loop"
             " over the frames.",
             "First text: str(goals[-1] if goals else 0). Then append int(frame.read_text()) for each frame.",
