@@ -194,8 +194,8 @@ def test_what_is_no_bytes_is_named():
     [
         ((1, 2, 3), right()),
         ([1, 2, 3], right()),
-        ((1, 0, 3), almost("2 of 3 fit; b is 0, look again")),
-        ((0, 0, 3), not_yet("1 of 3 fit; a is 0, look again")),
+        ((1, 0, 3), almost("2 of 3 fit; b: 0 is not it")),
+        ((0, 0, 3), not_yet("1 of 3 fit; a: 0 is not it")),
         ((1, 2), not_yet("3 values are needed, this is (1, 2)")),
         (1, not_yet("3 values are needed, this is 1")),
     ],

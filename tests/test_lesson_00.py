@@ -110,8 +110,8 @@ def test_bits_and_hex_are_right_however_they_are_spaced(answer):
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
-        (("10001010", "28"), "◐ almost: 1 of 2 fit; the hex of 1000 0010 is '28', look again"),
-        (("01010001", "28"), "✗ not yet: 0 of 2 fit; the bits of 8a is '01010001', look again"),
+        (("10001010", "28"), "◐ almost: 1 of 2 fit; the hex of 1000 0010: '28' is not it"),
+        (("01010001", "28"), "✗ not yet: 0 of 2 fit; the bits of 8a: '01010001' is not it"),
         ((0b10001010, 0x82), "✗ not yet: two texts are needed, as in ('10000001', '81'), this is (138, 130)"),
         ("10001010", "✗ not yet: two texts are needed, as in ('10000001', '81'), this is '10001010'"),
     ],

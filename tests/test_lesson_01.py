@@ -29,8 +29,8 @@ def serving(**routes):
     ("answer", "expected"),
     [
         ((3, 3), "✓ right"),
-        ((2, 3), "◐ almost: 1 of 2 fit; the client's number is 2"),
-        ((3, 2), "◐ almost: 1 of 2 fit; the server's number is 2"),
+        ((2, 3), "◐ almost: 1 of 2 fit; the client's number: 2 is not it"),
+        ((3, 2), "◐ almost: 1 of 2 fit; the server's number: 2 is not it"),
         ((2, 2), "✗ not yet: 0 of 2 fit"),
     ],
 )

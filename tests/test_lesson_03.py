@@ -39,7 +39,7 @@ def test_exercises_are_numbered_in_order():
 
 def test_numbers_of_a_frame_with_a_key_forgotten_are_almost_right():
     found = exercise("03.1").check((4, 200, 10, 65_536, 2, 0))
-    assert repr(found) == "◐ almost: 4 of 6 fit; header of frame 1 is 4, look again"
+    assert repr(found) == "◐ almost: 4 of 6 fit; header of frame 1: 4 is not it"
 
 
 def test_verdict_may_be_a_number_or_a_word():
@@ -57,7 +57,7 @@ def test_prediction_of_one_word_is_not_enough():
 
 def test_wrong_prediction_names_the_bit():
     found = exercise("03.2").check(["text", *solved("03.2")[1:]])
-    assert repr(found) == "◐ almost: 7 of 8 fit; bit 0, FIN, is 'text', look again"
+    assert repr(found) == "◐ almost: 7 of 8 fit; bit 0, FIN: 'text' is not it"
 
 
 def parser(**changes):
@@ -75,12 +75,12 @@ def parser(**changes):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"fin": True}, "01 00: 5 of 6 fit; fin is True"),
-        ({"rsv": 0}, "c1 07: 5 of 6 fit; rsv is 0"),
-        ({"opcode": 1}, "80 7d: 5 of 6 fit; opcode is 1"),
-        ({"key": None}, "81 85 37 fa 21 3d: 5 of 6 fit; key is None"),
-        ({"length": 5}, "01 00: 5 of 6 fit; length is 5"),
-        ({"size": 2}, "82 7e 00 7e: 5 of 6 fit; size is 2"),
+        ({"fin": True}, "01 00: 5 of 6 fit; fin: True is not it"),
+        ({"rsv": 0}, "c1 07: 5 of 6 fit; rsv: 0 is not it"),
+        ({"opcode": 1}, "80 7d: 5 of 6 fit; opcode: 1 is not it"),
+        ({"key": None}, "81 85 37 fa 21 3d: 5 of 6 fit; key: None is not it"),
+        ({"length": 5}, "01 00: 5 of 6 fit; length: 5 is not it"),
+        ({"size": 2}, "82 7e 00 7e: 5 of 6 fit; size: 2 is not it"),
     ],
 )
 def test_parser_with_one_wrong_value_hears_which(changes, said):

@@ -84,7 +84,7 @@ SOLUTION = {
     [
         (
             {"CLOSE": ("nobody", "nobody", "nothing")},
-            "◐ almost: 8 of 9 fit; CLOSE, who is dropped, is 'nobody'",
+            "◐ almost: 8 of 9 fit; CLOSE, who is dropped: 'nobody' is not it",
         ),
         ({"SUSPEND": ("nobody",) * 3}, "✗ not yet: what grows: 'nobody' is none of nothing, memory, delay"),
         ({"SUSPEND": ("nobody", "nobody")}, "✗ not yet: three words are needed for each policy"),

@@ -48,8 +48,8 @@ def test_inflated_frame_is_a_text_and_a_bit(answer, expected):
     ("answer", "expected"),
     [
         ((5, 7), "✓ right: 5 bytes point back at the first Hello, 7 spell it again"),
-        ((7, 9), "✗ not yet: 0 of 2 fit; context kept is 7"),
-        ((5, 5), "◐ almost: 1 of 2 fit; context not kept is 5"),
+        ((7, 9), "✗ not yet: 0 of 2 fit; context kept: 7 is not it"),
+        ((5, 5), "◐ almost: 1 of 2 fit; context not kept: 5 is not it"),
         (5, "✗ not yet: two numbers of bytes are needed"),
     ],
 )

@@ -119,9 +119,9 @@ def test_ticket_office_sells_to_who_is_logged_in_alone():
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
-        (("in", "403", "in", "in", "in"), "◐ almost: 4 of 5 fit; other port is 'in'"),
-        (("in", "403", "403", "403", "403"), "◐ almost: 3 of 5 fit; forging script is '403'"),
-        (("403", "in", "in", "403", "403"), "✗ not yet: 0 of 5 fit; own page is '403'"),
+        (("in", "403", "in", "in", "in"), "◐ almost: 4 of 5 fit; other port: 'in' is not it"),
+        (("in", "403", "403", "403", "403"), "◐ almost: 3 of 5 fit; forging script: '403' is not it"),
+        (("403", "in", "in", "403", "403"), "✗ not yet: 0 of 5 fit; own page: '403' is not it"),
         (("in", 403, 403, "in", "in"), "✓ right"),
         ("in", "✗ not yet: 5 values are needed"),
     ],

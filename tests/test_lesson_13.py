@@ -40,9 +40,9 @@ def test_recording_has_both_ways_of_each_act():
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
-        (changed("13.1", 0, (1005, True)), "◐ almost: 5 of 6 fit; 'Close 4001' is (1005, True), look again"),
-        (changed("13.1", 3, (1002, False)), "◐ almost: 5 of 6 fit; 'a masked text' is (1002, False)"),
-        ([[1000, True]] * 6, "✗ not yet: 0 of 6 fit; 'Close 4001' is (1000, True)"),
+        (changed("13.1", 0, (1005, True)), "◐ almost: 5 of 6 fit; 'Close 4001': (1005, True) is not it"),
+        (changed("13.1", 3, (1002, False)), "◐ almost: 5 of 6 fit; 'a masked text': (1002, False) is not it"),
+        ([[1000, True]] * 6, "✗ not yet: 0 of 6 fit; 'Close 4001': (1000, True) is not it"),
         (changed("13.1", 5, (..., ...)), "○ not tried"),
         (4001, "✗ not yet: 6 values are needed, this is 4001"),
     ],

@@ -312,4 +312,4 @@ def compare_values(got: Any, want: Any, good: str = "", names: tuple[str, ...] =
         return right(good)
     name = names[wrong[0]] if names else f"value {wrong[0] + 1}"
     verdict = almost if len(wrong) * 2 <= len(want) else not_yet
-    return verdict(f"{len(want) - len(wrong)} of {len(want)} fit; {name} is {got[wrong[0]]!r}, look again")
+    return verdict(f"{len(want) - len(wrong)} of {len(want)} fit; {name}: {got[wrong[0]]!r} is not it")

@@ -43,7 +43,7 @@ def judge_first_byte(answer: Any) -> Verdict:
         if unknown := [word for word in answer if word not in VERDICTS]:
             return not_yet(f"{unknown[0]!r} is no verdict: {', '.join(VERDICTS)} are")
     witness = ", ".join(verdict(back) for back in theirs(*wires))
-    names = tuple(f"bit {bit}, {name}," for bit, name in enumerate(FIRST_BYTE))
+    names = tuple(f"bit {bit}, {name}" for bit, name in enumerate(FIRST_BYTE))
     return compare_values(answer, happened, f"sent, and so it came; websockets: {witness}", names)
 
 

@@ -153,7 +153,7 @@ def judge_policies(answer: Any) -> Verdict:
         if word not in choices:
             return not_yet(f"{question}: {word!r} is none of {', '.join(choices)}")
     happened = [word for bound in POLICIES.values() for word in _what_happens(bound)]
-    names = tuple(f"{policy}, {question}," for policy in POLICIES for question in QUESTIONS)
+    names = tuple(f"{policy}, {question}" for policy in POLICIES for question in QUESTIONS)
     good = "somebody pays for a slow reader: the memory, all the others, or the reader"
     return compare_values(given, happened, good, names)
 
