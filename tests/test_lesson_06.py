@@ -57,7 +57,7 @@ def test_round_trips_to_half_a_millisecond_are_right():
         (40, "✗ not yet: a list of numbers is needed, one for each pair, this is 40"),
         ([40, 70], "✗ not yet: 2 round trips: the judge finds 5 pairs, and one ping alone"),
         ([0.04, 0.07, 0.15, 0.04, 0.09], "◐ almost: these look like seconds: the task asks for ms"),
-        ([40, 70, 650, 40, 90], "◐ almost: 4 of 5 fit; value 3 is 650, look again"),
+        ([40, 70, 650, 40, 90], "◐ almost: 4 of 5 fit; value 3: 650 is not it"),
     ],
 )
 def test_wrong_round_trips_are_told_apart(answer, said):
@@ -88,7 +88,7 @@ def test_percentiles_must_be_two_numbers():
 
 def test_prediction_is_compared_with_what_a_session_does():
     said = verdict("06.3", ("counted", "ignored", "ignored", "ignored", "ignored"))
-    assert said == "◐ almost: 4 of 5 fit; late is 'ignored', look again"
+    assert said == "◐ almost: 4 of 5 fit; pong 5: 'ignored' is not it"
 
 
 def test_prediction_needs_the_two_words():
@@ -158,7 +158,10 @@ def place(kind):
         (("router", 1), "'router' is not among 'phone', 'proxy' and 'server'"),
         (("phone", place(Pong)), "Look how long a question takes"),
         (("proxy", 99), "99 is no place in trace.frames"),
-        (("proxy", place(Ping)), "that is the question; the frame that answers it is the proof"),
+        (
+            ("proxy", place(Ping)),
+            f"frame {place(Ping)} is the ping of 1.0006 s, a question: the proof is its answer",
+        ),
         (("proxy", 0), "frame 0 has come all the way from the phone, or goes there: Text"),
     ],
 )

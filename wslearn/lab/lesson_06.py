@@ -173,7 +173,7 @@ def judge_pongs(answer: Any) -> Verdict:
         return not_yet(f"five words are needed, each 'counted' or 'ignored', this is {answer!r}")
     happened = tuple(words[not _counts(which)] for which in PONGS)
     good = "the payload alone decides, and within the timeout a late pong is as good as a quick one"
-    return compare_values(tuple(answer), happened, good, names=PONGS)
+    return compare_values(tuple(answer), happened, good, names=tuple(f"pong {n}" for n in range(1, 6)))
 
 
 def _counts(which: str) -> bool:
@@ -263,7 +263,9 @@ def judge_who_answered(answer: Any) -> Verdict:
         return not_yet(f"the {who}? Look how long a question takes to the phone and back")
     traced = frames[number]
     if isinstance(traced.frame, Ping):
-        return almost("that is the question; the frame that answers it is the proof")
+        return almost(
+            f"frame {number} is the ping of {traced.time:.4f} s, a question: the proof is its answer"
+        )
     if not isinstance(traced.frame, Pong):
         return almost(f"frame {number} has come all the way from the phone, or goes there: {traced.kind}")
     return right("0.2 ms after its ping it was here; the phone's own answers take 200 ms")
@@ -278,7 +280,7 @@ def _are_numbers(answer: Any) -> bool:
 PREDICTIONS = [
     Prediction(
         "06.a",
-        "A ping has 76 bytes of payload. How long is the frame of the pong that a client answers?",
+        "A ping has 76 bytes of payload. How long is the client's pong, as a frame?",
         82,
         "2 bytes of header, 4 of masking key, and the 76 of the ping",
         unit="bytes",
@@ -340,9 +342,9 @@ answer = (ordered[99], ordered[197])
         1,
         "P",
         task=(
-            "The server has sent ping A, got its pong, and waits for the pong of ping B; the timeout is 5 s. "
-            "Five viewers send one pong each: with payload B; with payload 'hello', before ping B was sent; "
-            "with payload A once more; without payload; with payload B, 4 s after the ping. "
+            "A server has sent ping A and got its pong. Ping B is next; the timeout is 5 s. Each of five "
+            "viewers sends one pong: 1. payload B; 2. payload 'hello', before ping B is sent; 3. payload A "
+            "once more, after ping B; 4. no payload, after ping B; 5. payload B, 4 s after ping B. "
             "Write 'counted' or 'ignored' for each. The judge lets a session decide."
         ),
         judge=judge_pongs,
@@ -387,8 +389,8 @@ async def answer(session):
         "D",
         task=(
             "`proxied_trace()` is what a server saw of a phone whose link has a latency of 100 ms; a proxy "
-            "stands between them. Who answered the pings: 'phone', 'proxy' or 'server'? And at which place "
-            "in its frames, counted from 0, stands the first one that proves it? Write both."
+            "stands between them. Who answered the pings: 'phone', 'proxy' or 'server'? And which of its "
+            "`.frames`, counted from 0, is the first that proves it? The handshake is no frame. Write both."
         ),
         judge=judge_who_answered,
         hints=(
