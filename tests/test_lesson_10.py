@@ -8,6 +8,7 @@ from wslearn import (
     Application,
     Channels,
     SharedFlow,
+    Text,
     WebSockets,
     bounded,
     simulate,
@@ -94,6 +95,15 @@ SOLUTION = {
 )
 def test_wrong_policies_are_told_apart(change, expected):
     assert verdict("10.1", SOLUTION | change).startswith(expected)
+
+
+def test_policies_may_stand_in_any_order():
+    assert exercise("10.1").check(dict(reversed(SOLUTION.items())))
+
+
+def test_nine_words_must_be_three_for_each_policy():
+    four_and_two = {"unlimited": (*SOLUTION["unlimited"], "everybody"), "SUSPEND": ("nobody", "delay")}
+    assert verdict("10.1", SOLUTION | four_and_two) == "✗ not yet: three words are needed for each policy"
 
 
 # 10.2
@@ -202,6 +212,24 @@ async def send_twice(session, viewer, frame):
         viewer.outgoing.try_send(frame)
 
 
+async def send_49_in_place_of_50(session, viewer, frame):
+    is_50 = frame.data.startswith(b"000050")
+    viewer.outgoing.try_send(Text(b"000049" + frame.data[6:]) if is_50 else frame)
+
+
+def two_by_two():
+    """Return what sends every second goal before the one in front of it."""
+    waiting = {}
+
+    async def give(session, viewer, frame):
+        for each in (frame, waiting.pop(viewer)) if viewer in waiting else ():
+            viewer.outgoing.try_send(each)
+        if int(frame.data[:6]) % 2 == 0:
+            waiting[viewer] = frame
+
+    return give
+
+
 @pytest.mark.parametrize(
     "app", [stadium(Channels(outgoing=unlimited())), stadium(give=try_to_send)], ids=["unlimited", "try_send"]
 )
@@ -214,9 +242,14 @@ def test_other_ways_not_to_wait_are_right_too(app):
     [
         (stadium(), "✗ not yet: viewer 1 has 73 of 100 goals, 1 s after the first was told"),
         (stadium(give=send_twice), "◐ almost: viewer 1 has 200 of 100 goals"),
+        (
+            stadium(give=send_49_in_place_of_50),
+            "◐ almost: viewer 1 has 100 goals, and number 50 is not among them",
+        ),
+        (stadium(give=two_by_two()), "◐ almost: viewer 1 has all goals, and not in order"),
         (stadium, "✗ not yet: an Application is needed"),
     ],
-    ids=["one after the other", "twice", "no application"],
+    ids=["one after the other", "twice", "one twice and one never", "not in order", "no application"],
 )
 def test_bad_stadiums_are_told_apart(app, expected):
     assert verdict("10.4", app).startswith(expected)
@@ -238,6 +271,24 @@ def test_at_most_64_messages_may_be_held_in_all(capacity, held):
         "✓ right: 64 messages held" if right else "◐ almost: 65 messages were held for the viewer that slept"
     )
     assert verdict("10.5", bound(capacity, DROP_OLDEST, 16)).startswith(said)
+
+
+def test_function_that_emits_may_be_a_plain_one():
+    newest = {}
+
+    async def watch(session):
+        newest[session] = [None, asyncio.Event()]
+        while True:
+            await newest[session][1].wait()
+            newest[session][1].clear()
+            await session.send(newest[session][0])
+
+    def emit(message):
+        for each in newest.values():
+            each[0] = message
+            each[1].set()
+
+    assert exercise("10.5").check((serving(Channels(outgoing=bounded(1)), positions=watch), emit))
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ stand in the notebook.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import logging
 import math
@@ -146,9 +147,9 @@ def judge_policies(answer: Any) -> Verdict:
     """Let four viewers, one of them asleep, watch under each policy, and compare what happened."""
     if not isinstance(answer, dict) or answer.keys() != POLICIES.keys():
         return not_yet(f"a dictionary with {', '.join(POLICIES)} is needed, this is {answer!r}")
-    given = [word for words in answer.values() for word in (words if isinstance(words, tuple | list) else [])]
-    if len(given) != 9:
+    if any(not isinstance(words, tuple | list) or len(words) != 3 for words in answer.values()):
         return not_yet("three words are needed for each policy")
+    given = [word for policy in POLICIES for word in answer[policy]]
     for word, (question, choices) in zip(given, list(QUESTIONS.items()) * 3, strict=True):
         if word not in choices:
             return not_yet(f"{question}: {word!r} is none of {', '.join(choices)}")
@@ -279,11 +280,13 @@ def judge_goals(app: Any) -> Verdict:
     with _quiet():
         seen = simulate(lambda net: _tell_goals(app, net), latency=0.01)
     for viewer, goals in seen.items():
-        if goals != sorted(goals):
-            return almost(f"{viewer} has all goals, and not in order")
         if len(goals) != GOALS:
             state = not_yet if len(goals) < GOALS else almost
             return state(f"{viewer} has {len(goals)} of {GOALS} goals, 1 s after the first was told")
+        if missing := {*range(GOALS)} - {*goals}:
+            return almost(f"{viewer} has {GOALS} goals, and number {min(missing)} is not among them")
+        if goals != sorted(goals):
+            return almost(f"{viewer} has all goals, and not in order")
     return right(
         f"{len(seen)} viewers have all {GOALS} goals within 1 s, and the sleeper kept nobody waiting"
     )
@@ -334,7 +337,7 @@ def judge_bound(answer: Any) -> Verdict:
         if not numbers or numbers[-1] != MESSAGES - 1:
             last = f"number {numbers[-1]}" if numbers else "nothing"
             return not_yet(
-                f"the last that the {viewer} viewer read is {last}, not the newest: was it dropped?"
+                f"the last that the {viewer} viewer read is {last}, not the newest: dropped, or far behind?"
             )
     if len(seen["quick"]) != MESSAGES:
         return almost(f"the quick viewer read {len(seen['quick'])} of {MESSAGES}, and could have read all")
@@ -345,7 +348,7 @@ def judge_bound(answer: Any) -> Verdict:
 
 
 async def _emit_many(
-    app: Application, emit: Callable[[str], Awaitable[object]], net: SimulatedNetwork
+    app: Application, emit: Callable[[str], object], net: SimulatedNetwork
 ) -> tuple[dict[str, list[int]], int]:
     """Return what each viewer read, and how many messages the server held for the one that slept."""
     seen: dict[str, list[int]] = {"sleeping": [], "slow": [], "quick": []}
@@ -358,7 +361,8 @@ async def _emit_many(
     net.freeze("sleeping")
     for number in range(MESSAGES):
         async with asyncio.timeout(1):
-            await emit(positions(number))
+            if inspect.isawaitable(emitting := emit(positions(number))):
+                await emitting
         await asyncio.sleep(0.01)
     written = _written_to_the_first(server)
     net.thaw("sleeping")
