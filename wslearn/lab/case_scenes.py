@@ -377,9 +377,9 @@ def phones_that_never_left() -> Evidence:
 # ── 15.6: a score board compresses with a function of its own ────────────────────────────────────
 
 SCORES = (
-    '{"home":"Rovers","home_goals":0,"away":"United","away_goals":0,"minute":1}',
-    '{"home":"Rovers","home_goals":1,"away":"United","away_goals":0,"minute":3}',
-    '{"home":"Rovers","home_goals":1,"away":"United","away_goals":1,"minute":9}',
+    '{"home": "Rovers", "away": "United", "score": "0:0", "minute": 1}',
+    '{"home": "Rovers", "away": "United", "score": "1:0", "minute": 3}',
+    '{"home": "Rovers", "away": "United", "score": "1:1", "minute": 11}',
 )
 Compress = Callable[[bytes], bytes]
 

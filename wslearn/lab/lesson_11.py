@@ -54,15 +54,19 @@ from wslearn.simulation import SimulatedNetwork
 
 
 def score_messages() -> list[str]:
-    """Return what a score board says in a match: 20 times JSON, of 74 or 75 bytes."""
-    chance, minute, score = random.Random(2), 0, [0, 0]
+    """Return what a score board says in a match: 20 times JSON, of 65 or 66 bytes.
+
+    Builds of zlib differ in what they find: zlib-ng passes over repetitions of three bytes. With these keys,
+    spaces and goals all of them come to the same sizes.
+    """
+    chance, minute, score = random.Random(23), 0, [0, 0]
     messages = []
     for _ in range(20):
         minute += chance.randint(1, 6)
         score[chance.randint(0, 1)] += chance.random() < 0.3
         home, away = score
-        news = {"home": "Rovers", "home_goals": home, "away": "United", "away_goals": away, "minute": minute}
-        messages.append(json.dumps(news, separators=(",", ":")))
+        news = {"home": "Rovers", "away": "United", "score": f"{home}:{away}", "minute": minute}
+        messages.append(json.dumps(news))
     return messages
 
 
@@ -382,10 +386,10 @@ PREDICTIONS = [
     ),
     Prediction(
         "11.b",
-        "The first of 20 score messages takes about 60 bytes of payload. And the last ones, context kept?",
+        "The first of 20 score messages takes 55 bytes of payload. And the last ones, context kept?",
         "about 10",
         "everything but a few digits stands in an earlier message",
-        choices=("about 60", "about 30", "about 10"),
+        choices=("about 55", "about 30", "about 10"),
     ),
     Prediction(
         "11.c",
