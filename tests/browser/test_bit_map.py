@@ -45,12 +45,26 @@ def test_lesson_runs_without_an_error(lesson):
 
 
 def test_a_bit_of_the_editor_is_flipped_and_sent_to_the_simulated_server(lesson):
-    editor = lesson.locator(".wslearn-frame-editor")
+    editor = lesson.locator(".wslearn-frame-editor").first
     editor.locator(".bits .cell").nth(13).click()
     expect(editor.locator(".note")).to_contain_text("bit 13, payload length")
     editor.get_by_role("button", name="Send to the server").click()
     expect(editor.locator(".came").first).to_contain_text("Text 'H'")
     expect(editor.locator(".back")).to_contain_text("Close 1002")
+
+
+def test_limit_of_the_panel_decides_about_the_frame_of_the_editor_below_it(lesson):
+    editor, panel = (
+        lesson.locator(".wslearn-frame-editor").last,
+        lesson.locator(".wslearn-options-panel").last,
+    )
+    editor.get_by_role("button", name="Send to the server").click()
+    expect(editor.locator(".back")).to_contain_text("max_frame_size is 4")
+    limit = panel.get_by_label("max_frame_size", exact=True)
+    limit.fill("1 MiB")
+    limit.press("Enter")
+    editor.get_by_role("button", name="Send to the server").click()
+    expect(editor.locator(".came").first).to_contain_text("Text 'Hello'")
 
 
 def test_map_has_a_cell_for_each_bit_and_one_tab_stop(bit_map):

@@ -15,7 +15,7 @@ CAME = [
 ]
 LOST = [
     "◐browserviews live in this page; no straight way leads to the kernel from it",
-    "✗proxyHello did not come back by this way: lesson 13 shows a recording of it",
+    "✗proxyHello did not come back by the way to a kernel on Binder: lesson 13 has a recording",
 ]
 
 

@@ -37,7 +37,9 @@ CAME = {
 }
 LOST = {
     DIRECTLY: Line("◐", "browser", "views live in this page; no straight way leads to the kernel from it"),
-    PROXY: Line("✗", "proxy", "Hello did not come back by this way: lesson 13 shows a recording of it"),
+    PROXY: Line(
+        "✗", "proxy", "Hello did not come back by the way to a kernel on Binder: lesson 13 has a recording"
+    ),
 }
 
 

@@ -28,7 +28,7 @@ function render({ model, el }) {
 
   model.on("change:lines", draw);
   draw();
-  el.append(element("div", { class: "wslearn wslearn-probe mono", role: "status" }, list));
+  el.append(element("div", { class: "wslearn wslearn-probe", role: "status" }, list));
   tryAll(model);
   return () => model.off("change:lines", draw);
 }
