@@ -78,6 +78,7 @@ def test_positions_stand_on_the_pitch_and_fit_floats_of_32_bits():
         ({"min": 7}, "✓ right: a1 is a map of one pair"),
         ({"min": "7"}, "◐ almost: one half of {'min': '7'} fits"),
         ({"mi": 7}, "◐ almost: one half"),
+        ({"min": 7.0}, "◐ almost: one half"),
         (["min", 7], "✗ not yet: ['min', 7] is not what our converter reads"),
         ('{"min": 7}', "✗ not yet"),
     ],
@@ -135,6 +136,10 @@ class LowestFirst(Nine):
     form = "<Bff"
 
 
+class Signed(Nine):
+    form = ">bff"
+
+
 class Wide(Nine):
     form = ">Bdd"
 
@@ -156,10 +161,11 @@ class Swapped(Nine):
     [
         (Nine(), "✓ right: 100 positions came back through a session: 900 bytes of payload, as JSON"),
         (Nine, "◐ almost: a class; the judge needs an object of it"),
-        (LowestFirst(), "◐ almost: Position(id=10, x=52.5, y=34.25): byte 1 is 00"),
-        (Wide(), "◐ almost: Position(id=10, x=52.5, y=34.25): byte 1 is 40"),
+        (LowestFirst(), "◐ almost: Position(id=210, x=52.5, y=34.25): byte 1 is 00"),
+        (Wide(), "◐ almost: Position(id=210, x=52.5, y=34.25): byte 1 is 40"),
+        (Signed(), "✗ not yet: error: byte format requires -128 <= number <= 127"),
         (Trusting(), "◐ almost: positions come back; Text('123456789') must raise DeserializeError"),
-        (Swapped(), "◐ almost: the bytes are right; they come back as Position(id=10, x=34.25, y=52.5)"),
+        (Swapped(), "◐ almost: the bytes are right; they come back as Position(id=210, x=34.25, y=52.5)"),
         (JsonConverter(), "✗ not yet: serialize returns Text("),
         (9, "✗ not yet: an object with serialize and deserialize is needed"),
     ],
@@ -215,7 +221,7 @@ def test_servers_are_asked_by_a_client_of_each_format(answer, expected):
 
 # 09.5
 
-REPAIRED = '{"id":"9007199254740993"}'
+REPAIRED = '{"id":"9007199254740993","text":"GOAL"}'
 
 
 def test_page_reads_every_whole_number_as_a_float():
@@ -227,6 +233,8 @@ def test_page_reads_every_whole_number_as_a_float():
     [
         ((9007199254740992, REPAIRED), "✓ right: a text has no 53 bits"),
         (("9007199254740992", REPAIRED), "✓ right"),
+        ((float(9007199254740993), REPAIRED), "✓ right"),
+        ((9007199254740992, '{"id":"9007199254740993"}'), "◐ almost: 9007199254740992 it is, and the id is"),
         (
             (9007199254740993, REPAIRED),
             "✗ not yet: the page does not show 9007199254740993: that is what was",
