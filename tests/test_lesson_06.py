@@ -129,7 +129,7 @@ async def waits_for_the_end_of_a_message(session):
         ("pong", "a function is needed that begins with async def"),
         (nobody, "after 10 s the pongs are not all there"),
         (empty_pongs, "pong 1 carries b'', its ping carried b'one'"),
-        (answers_everything, "only pings are answered"),
+        (answers_everything, "came back: a pong is due for each ping, and nothing else"),
         (waits_for_the_end_of_a_message, "a ping between them is answered at once"),
     ],
 )
@@ -162,6 +162,7 @@ def place(kind):
             ("proxy", place(Ping)),
             f"frame {place(Ping)} is the ping of 1.0006 s, a question: the proof is its answer",
         ),
+        (("proxy", 8), "frame 8 proves it; another one in front of it proves it too"),
         (("proxy", 0), "frame 0 has come all the way from the phone, or goes there: Text"),
     ],
 )

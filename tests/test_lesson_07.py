@@ -69,8 +69,11 @@ GOOD = [("reset", 0), ("timeout", 15), ("timeout", 15), ("timeout", 15), ("nothi
 
 def test_prediction_of_the_five_ways_names_the_first_wrong_one():
     assert exercise("07.2").check(GOOD)
-    assert "slow link is ('nothing', 'never')" in verdict("07.2", [*GOOD[:3], GOOD[4], GOOD[4]])
+    assert "slow link: ('nothing', 'never') is not it" in verdict("07.2", [*GOOD[:3], GOOD[4], GOOD[4]])
     assert "five pairs are needed" in verdict("07.2", [1, 2, 3, 4, 5])
+    assert "slow handler: ('nothing', inf) is not it" in verdict(
+        "07.2", [*GOOD[:4], ("nothing", float("inf"))]
+    )
 
 
 @pytest.mark.parametrize(
@@ -95,19 +98,34 @@ REPAIRED = {
 }
 
 
-def test_other_repairs_are_right_too():
-    assert exercise("07.4").check(REPAIRED)
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("no alarm", {"ping_period": 115, "timeout": 5}),
+        ("stalls", {"ping_period": 10, "timeout": 110}),
+        ("proxy", {"ping_period": 59.9, "timeout": 10}),
+        ("tornado", {"ping_period": 100, "timeout": 20}),
+    ],
+)
+def test_repairs_at_the_limit_are_right_too(name, options):
+    assert exercise("07.4").check(REPAIRED | {name: options})
 
 
 @pytest.mark.parametrize(
     ("name", "options", "said"),
     [
-        ("no alarm", {"ping_period": None, "timeout": 1}, "a cut at 100 s was not noticed"),
+        ("no alarm", {"ping_period": None, "timeout": 1}, "a cut right after a pong was not noticed"),
         ("no alarm", {"ping_period": 1, "timeout": 1}, "2 options are changed, one is enough"),
         ("stalls", {"ping_period": 10, "timeout": 3}, "a stall of 4 s closed a healthy phone"),
-        ("stalls", {"ping_period": None, "timeout": 2}, "a cut at 100 s was not noticed"),
+        ("stalls", {"ping_period": None, "timeout": 2}, "a cut right after a pong was not noticed"),
         ("proxy", {"ping_period": 61, "timeout": 10}, "61 s without a byte"),
+        ("proxy", {"ping_period": 60, "timeout": 10}, "60 s without a byte"),
         ("tornado", {"ping_period": 10, "timeout": 15}, "the timeout is above the period"),
+        ("tornado", {"ping_period": 101, "timeout": 20}, "a cut right after a pong was not noticed"),
+        ("tornado", {"ping_period": 10, "timeout": 0}, "timeout is 0: seconds above 0 are allowed"),
+        ("no alarm", {"ping_period": 116, "timeout": 5}, "a cut right after a pong was not noticed"),
+        ("stalls", {"ping_period": 10, "timeout": 111}, "a cut right after a pong was not noticed"),
+        ("stalls", {"ping_period": 60, "timeout": 2}, "a stall of 4 s closed a healthy phone"),
         ("proxy", {"ping_period": 30}, "ping_period and timeout are needed"),
         ("proxy", {"ping_period": 0, "timeout": 10}, "ping_period is 0"),
     ],
@@ -129,7 +147,7 @@ def test_nothing_repaired_is_not_yet():
     [
         ({"ping_period": 5}, "is needed"),
         ({"ping_period": "5", "timeout": 5}, "two numbers of seconds are needed"),
-        ({"ping_period": 8, "timeout": 4}, "a cut stayed unnoticed for 12.0 s, 10 are allowed"),
+        ({"ping_period": 8, "timeout": 4}, "a cut stayed unnoticed for 12 s, 10 are allowed"),
         ({"ping_period": 1, "timeout": 9}, "kB an hour, 200 are allowed"),
         ({"ping_period": 8, "timeout": 2}, "10 healthy phones or more were closed, 2 are allowed"),
     ],

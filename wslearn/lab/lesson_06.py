@@ -214,7 +214,7 @@ def judge_raw_pongs(answer: Any) -> Verdict:
         return not_yet(f"after {PATIENCE} s the pongs are not all there: one is due for each ping")
     for frame in frames:
         if not isinstance(frame, Pong):
-            return almost(f"{frame!r} came back: only pings are answered")
+            return almost(f"{frame!r} came back: a pong is due for each ping, and nothing else")
     got = [frame.data for frame in frames]
     for number, (ours, want) in enumerate(zip(got, PINGS, strict=False), 1):
         if ours != want:
@@ -268,6 +268,8 @@ def judge_who_answered(answer: Any) -> Verdict:
         )
     if not isinstance(traced.frame, Pong):
         return almost(f"frame {number} has come all the way from the phone, or goes there: {traced.kind}")
+    if any(isinstance(before.frame, Pong) for before in frames[:number]):
+        return almost(f"frame {number} proves it; another one in front of it proves it too")
     return right("0.2 ms after its ping it was here; the phone's own answers take 200 ms")
 
 
