@@ -61,6 +61,21 @@ CELLS = [
     "    long.record(number / 100, 1, 'server', b'\\x81\\x05' + b'%05d' % number)\n"
     "Conversation(long)",
     "for empty in (Conversation, Ladder, CloseStates):\n    display(empty(Trace()))",
+    "async def lost(net):\n"
+    "    app = Application()\n"
+    "    app.install(WebSockets, ping_period=None)\n"
+    "    @app.websocket('/chat')\n"
+    "    async def listen(session):\n"
+    "        async for frame in session.incoming:\n"
+    "            pass\n"
+    "    server = await app.start('server', 80)\n"
+    "    session = await connect(server.url('/chat'), ping_period=5, timeout=5)\n"
+    "    await asyncio.sleep(1)\n"
+    "    net.cut('client')\n"
+    "    await server.stop()\n"
+    "    await session.close_reason\n"
+    "    return net.trace\n"
+    "Ladder(simulate(lost, latency=0.1))",
     "for number in range(60 if 'again' in globals() else 0):\n"
     "    await session.send(f'number {number}')\n"
     "    await asyncio.sleep(0.05)\n"
@@ -94,7 +109,7 @@ def chosen(view):
 
 
 def test_every_view_is_drawn_without_an_error(page):
-    for name, count in zip(VIEWS, (4, 3, 3), strict=True):
+    for name, count in zip(VIEWS, (4, 4, 3), strict=True):
         expect(page.locator(f".wslearn-{name}")).to_have_count(count)
     assert errors(page) == []
     assert page.errors == []
@@ -182,6 +197,18 @@ def test_ladder_slants_with_the_latency_and_ends_in_a_cross(page):
     page.keyboard.press("Home")
     expect(chosen(ladder)).to_have_accessible_name(re.compile("request"))
     page.keyboard.press("Escape")
+
+
+@pytest.mark.parametrize("width", [700, 1300])
+def test_label_of_an_answer_that_follows_at_once_covers_no_other(page, width):
+    page.set_viewport_size({"width": width, "height": 1000})
+    labels = shown(page, "ladder", 3).locator(".said")
+    expect(labels.nth(1)).to_have_text(
+        re.compile("^response HTTP/1.1 101 Sw" + (".*…$" if width == 700 else ""))
+    )
+    request, response, *_ = labels.evaluate_all("all => all.map(label => label.getBoundingClientRect())")
+    assert request["bottom"] > response["top"]
+    assert request["right"] < response["left"]
 
 
 def test_states_are_lit_step_by_step(page):

@@ -51,6 +51,11 @@ function climb(items) {
     for (const side of sides) free[side] = y + LABEL;
     Object.assign(rung, { y, end: lost ? y + USUAL * 0.6 : y, tells: isToldAt(sender ?? "client", time, y) });
   }
+  // labels from both sides at one height share the way between them
+  rungs.forEach((rung, at) => {
+    const isBeside = (other) => other && other.item.sender !== rung.item.sender && Math.abs(other.y - rung.y) < LABEL;
+    rung.room = isBeside(rungs[at - 1]) || isBeside(rungs[at + 1]) ? 0.48 : rung.end > rung.y ? 0.62 : 0.94;
+  });
   return { rungs, pauses, height: Math.max(y, ...rungs.slice(-50).map(({ end }) => end)) + 24 };
 }
 
@@ -115,7 +120,7 @@ function render({ model, el }) {
   }
 
   // Labels are drawn above all arrows.
-  function drawn({ item, y, end, tells, tellsEnd }, at) {
+  function drawn({ item, y, end, room, tells, tellsEnd }, at) {
     const { sender, group, kind, lost, time, received } = item;
     const node = shape("g", { class: `rung ${group} ${lost ? "lost" : ""}`, "aria-label": spoken(item) });
     const say = (x, anchor, text) => {
@@ -134,7 +139,7 @@ function render({ model, el }) {
     const way = Math.sign(to - from);
     node.append(band(from, y, reach, end), shape("line", { class: "arrow", x1: from, y1: y, x2: reach, y2: end }));
     node.append(lost ? cross(reach, end) : head(reach, end, Math.atan2(end - y, reach - from)));
-    say(from + way * 9, way > 0 ? "start" : "end", fits(labelOf(item), (right() - left()) * (end > y ? 0.62 : 0.94)));
+    say(from + way * 9, way > 0 ? "start" : "end", fits(labelOf(item), (right() - left()) * room));
     if (tellsEnd) said.push(clock(to, end, received));
     return node;
   }
