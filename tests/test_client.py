@@ -30,8 +30,10 @@ async def serve(answer: str | bytes, hang_up: bool = False) -> list[bytes]:
         key = head.partition(b"Sec-WebSocket-Key: ")[2].partition(b"\r\n")[0].decode()
         data = answer if isinstance(answer, bytes) else answer.replace("{}", accept_key(key)).encode()
         writer.write(data)
-        if hang_up:
-            writer.close()
+        if not hang_up:
+            # a writer that nobody holds is closed, from Python 3.13 on
+            await reader.read()
+        writer.close()
 
     await asyncio.start_server(accept, "server", 80)
     return requests
