@@ -23,7 +23,6 @@ from wslearn.lab.exercises import (
 )
 from wslearn.lab.predictions import Prediction
 from wslearn.lab.two_servers import ours, theirs
-from wslearn.lab.view import PRE
 
 COMMENTARY = (
     "Kick-off, and the blue team comes out with three at the back. Two minutes gone, a first corner, "
@@ -62,7 +61,8 @@ class Lines:
     def _repr_html_(self) -> str:
         left = 'style="text-align:left;vertical-align:top"'
         heads = "".join(f"<th {left}>{escape(name)}</th>" for name in self._columns)
-        cells = "".join(f"<td {left}>{PRE}{_marked(lines)}</pre></td>" for lines in self._columns.values())
+        pre = '<pre style="background:none;font-family:var(--jp-code-font-family,monospace)">'
+        cells = "".join(f"<td {left}>{pre}{_marked(lines)}</pre></td>" for lines in self._columns.values())
         return f"<table><tr>{heads}</tr><tr>{cells}</tr></table>"
 
 

@@ -34,7 +34,8 @@ function drawLanes({ from, to, note, directions }, width, selected) {
   }
   for (const tick of ticks(from, to === from ? from + 1 : to, Math.max(3, inner / 90))) {
     grid.append(shape("line", { class: "grid", x1: x(tick), x2: x(tick), y1: 16, y2: y }));
-    grid.append(shape("text", { class: "tick", x: x(tick), y: y + 13, "text-anchor": "middle" }, `${tick} s`));
+    const anchor = x(tick) > width - 30 ? "end" : "middle"; // the last one stands inside
+    grid.append(shape("text", { class: "tick", x: x(tick), y: y + 13, "text-anchor": anchor }, `${tick} s`));
   }
   svg.setAttribute("height", y + 22);
   svg.setAttribute("viewBox", `0 0 ${width} ${y + 22}`);
