@@ -152,6 +152,7 @@ CASES: dict[str, tuple[Parts, list[Any]]] = {
     "a continuation behind a whole message": ([(True, 1, b"GO"), (True, 0, b"AL")], [(1, b"GO"), 1002]),
     "a text inside a message": ([(False, 1, b"GO"), (True, 1, b"AL")], [1002]),
     "a binary frame inside a text": ([(False, 1, b"GO"), (False, 2, b"AL")], [1002]),
+    "a ping in fragments": ([(True, 1, b"GO"), (False, 9, b"hi?")], [(1, b"GO"), 1002]),
     "a wrong second half of a character": ([(False, 1, b"\xe2\x9a"), (True, 0, b"G")], [1007]),
     "a text that ends inside a character": ([(False, 1, b"GO"), (True, 0, b"\xe2\x9a")], [1007]),
     "a wrong byte in one frame": ([(True, 9, b""), (True, 1, b"\xff")], [(9, b""), 1007]),
@@ -344,12 +345,13 @@ answer = (
         task=(
             "Write `assemble(frames)`. A frame is a tuple `(fin, opcode, payload)`, unmasked. Yield"
             " `(opcode, payload)` for each control frame as it comes, and for each message when it is"
-            " complete. Where the order is wrong yield 1002 and end, where a text is not UTF-8 1007."
+            " complete. Where the order is wrong, or a control frame has no FIN, yield 1002 and end; where a"
+            " text is not UTF-8 1007."
         ),
         judge=judge_assemble,
         hints=(
             "Keep two things from frame to frame: the opcode of the open message, and its payload so far.",
-            "Opcodes from 8 on are yielded at once. Opcode 0 needs an open message, 1 and 2 need none.",
+            "Opcodes from 8 on are yielded at once, with fin. Opcode 0 needs an open message, 1 and 2 none.",
             "When fin is true: try payload.decode() if the message is a text, yield it, and open no message.",
         ),
         starter="""
@@ -363,10 +365,10 @@ answer = assemble
 def assemble(frames):
     kind, data = None, b""
     for fin, opcode, payload in frames:
-        if opcode >= 8:
+        if opcode >= 8 and fin:
             yield opcode, payload
             continue
-        if (opcode == 0) != (kind is not None):
+        if opcode >= 8 or (opcode == 0) != (kind is not None):
             yield 1002
             return
         kind, data = kind or opcode, data + payload
