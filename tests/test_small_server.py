@@ -9,6 +9,7 @@ from wslearn import connect, simulate
 from wslearn.lab import small_server
 from wslearn.lab.exercises import exercise
 from wslearn.lab.parts import PARTS
+from wslearn.lab.two_servers import REQUEST
 
 pytestmark = pytest.mark.usefixtures("own_folder")
 
@@ -46,6 +47,16 @@ def test_message_of_one_byte_more_than_the_limit_is_refused_at_the_header_of_a_f
     assert list(small_server.items(buffer)) == [1009]
 
 
+@pytest.mark.parametrize("opcode", [3, 4, 5, 6, 7, 11, 12, 13, 14, 15])
+def test_every_opcode_that_nobody_has_defined_is_refused(opcode):
+    assert list(small_server.items(bytearray([0x80 | opcode, 0x80, 0, 0, 0, 0]))) == [1002]
+
+
+@pytest.mark.parametrize("opcode", [8, 9, 10])
+def test_control_frame_in_fragments_is_refused(opcode):
+    assert list(small_server.items(bytearray([opcode, 0x80, 0, 0, 0, 0]))) == [1002]
+
+
 def test_client_that_never_leaves_is_cut_after_a_while():
     async def scene(net):
         done = asyncio.get_running_loop().create_future()
@@ -56,10 +67,7 @@ def test_client_that_never_leaves_is_cut_after_a_while():
 
         await asyncio.start_server(served, "server", 80)
         reader, writer = await asyncio.open_connection("server", 80)
-        writer.write(
-            b"GET / HTTP/1.1\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n\x81\x00"
-        )
+        writer.write(REQUEST + b"\x81\x00")
         return (await reader.read())[-4:], await done
 
     assert simulate(scene) == (b"\x88\x02\x03\xea", small_server.PATIENCE)

@@ -105,11 +105,23 @@ def frame(opcode, payload):
     return bytes([0x80 | opcode, sign]) + more + payload
 """
 
+ITEMS_2_STUB = """
+def items(buffer):
+    yield from assemble(frames(buffer))  # a ValueError is 1002
+"""
+ITEMS_2 = """
+def items(buffer):
+    try:
+        yield from assemble(frames(buffer))
+    except ValueError:
+        yield 1002
+"""
+
 MESSAGES_2_STUB = """
 async def messages(reader, writer):
     buffer = bytearray()
     if await shake_hands(reader, writer):
-        for item in assemble(frames(buffer)):
+        for item in items(buffer):
             match item:
                 case 10, _ if reader.at_eof():
                     break
@@ -147,14 +159,11 @@ def frames(buffer):
             yield MORE
         payload = unmask(key, bytes(buffer[size : size + length]))
         del buffer[: size + length]
-        if opcode != 10:
+        if opcode != 10 or not fin:  # assemble refuses a pong in fragments
             yield fin, opcode, payload
 """
 
-ITEMS_STUB = """
-def items(buffer):
-    yield from assemble(frames(buffer))  # a ValueError is 1002, an OverflowError 1009
-"""
+ITEMS_3_STUB = ITEMS_2.replace("1002", "1002  # and an OverflowError is 1009")
 
 LEAVE_STUB = """
 async def leave(reader, writer, last):
@@ -194,7 +203,7 @@ def _code(*pieces: str) -> str:
 ANSWER = "answer = echo"
 SHAKE_HANDS, FRAME = _source(small_server.shake_hands), _source(small_server.frame)
 SOLUTION_1 = _code(SHAKE_HANDS, FRAMES_1, FRAME_1, MESSAGES_1, ECHO, ANSWER)
-SOLUTION_2 = _code(SHAKE_HANDS, FRAMES_1, FRAME, MESSAGES_2, ECHO, ANSWER)
+SOLUTION_2 = _code(SHAKE_HANDS, FRAMES_1, FRAME, ITEMS_2, MESSAGES_2, ECHO, ANSWER)
 NEW_3 = (small_server.frames, small_server.items, small_server.leave, small_server.messages)
 SOLUTION_3 = _code(SHAKE_HANDS, FRAME, *(_source(each) for each in NEW_3), ECHO, ANSWER)
 
@@ -252,7 +261,7 @@ FAULTS = {
         "allowed = 1000 <= code <= 1014 or 3000 <= code <= 4999",
         23,
     ),
-    "C": Fault("frames", "if opcode != 10:", "if opcode < 11:", 18),
+    "C": Fault("frames", "if opcode != 10 or not fin:", "if opcode < 11:", 18),
 }
 
 
@@ -450,8 +459,8 @@ PREDICTIONS = [
     Prediction(
         "14.a",
         "This server echoes every text. How many of the 30 cases are green?",
-        9,
-        "what is due besides the echo is 21 cases: it has no rule for what a client may not do",
+        7,
+        "what is due besides the echo is 23 cases: it has no rule for what a client may not do",
         unit="cases",
         within=2,
     ),
@@ -469,9 +478,9 @@ PREDICTIONS = [
 ]
 
 GIVEN_1 = _code(PARTS_1, SHAKE_HANDS_STUB, MORE, FRAMES_1_STUB, FRAME_1_STUB, MESSAGES_1, ECHO)
-GIVEN_2 = _code(PARTS_1, MORE, PARTS_2, FRAME_2_STUB, MESSAGES_2_STUB, ECHO)
+GIVEN_2 = _code(PARTS_1, MORE, PARTS_2, FRAME_2_STUB, ITEMS_2_STUB, MESSAGES_2_STUB, ECHO)
 GIVEN_3 = _code(
-    PARTS_1, MORE, PARTS_2, PARTS_3, LIMITS, FRAMES_3_STUB, ITEMS_STUB, LEAVE_STUB, MESSAGES_3_STUB, ECHO
+    PARTS_1, MORE, PARTS_2, PARTS_3, LIMITS, FRAMES_3_STUB, ITEMS_3_STUB, LEAVE_STUB, MESSAGES_3_STUB, ECHO
 )
 
 EXERCISES = [
@@ -485,9 +494,9 @@ EXERCISES = [
         ),
         judge=judge_sitting(1),
         hints=(
-            "Begin with shake_hands: while its answer is not 101, no other case can be green but the fourth.",
+            "Begin with shake_hands: until its answer is 101, only cases in which 400 is due can be green.",
             "101 needs three headers: Upgrade, Connection and Sec-WebSocket-Accept, each behind \\r\\n."
-            " 426 needs Sec-WebSocket-Version: 13.",
+            " 426 needs Sec-WebSocket-Version: 13. Good is a GET with Host, Upgrade, Connection and a key.",
             "The payload is unmask(key, bytes(buffer[size : size + length])), and a frame is"
             " bytes([0x80 | opcode, len(payload)]) + payload.",
         ),
@@ -500,13 +509,14 @@ EXERCISES = [
         2,
         "B",
         task=(
-            "Complete `frame` and `messages` above, until the cases of the second sitting are green too. The"
-            " judge looks at all twenty: what was green stays green."
+            "Complete `frame`, `items` and `messages` above, until the cases of the second sitting are green"
+            " too. The judge looks at all twenty: what was green stays green."
         ),
         judge=judge_sitting(2),
         hints=(
             "frame: below 126 the second byte is the length. Else it is 126 or 127, and the length follows.",
-            "size.to_bytes(2, 'big') makes the two bytes behind 126, and 65,536 needs eight behind 127.",
+            "size.to_bytes(2, 'big') stands behind 126, and eight bytes behind 127. In items, put `yield"
+            " from` into a try, and yield 1002 in `except ValueError`.",
             "Two cases are missing in the match: `case 9, payload:` writes pong(payload), and"
             " `case int(code):` writes a Close and breaks.",
         ),
@@ -525,9 +535,9 @@ EXERCISES = [
         judge=judge_sitting(3),
         hints=(
             "In frames, raise ValueError for rsv, for key None, for an opcode that is none of six, and for a"
-            " control frame that is long or in fragments.",
-            "In items, put `yield from` into a try, and yield 1002 or 1009 where it fails. In leave, read"
-            " until read() returns nothing, in asyncio.timeout(PATIENCE).",
+            " control frame that is long.",
+            "In items, one `except` more yields 1009. In leave, read until read() returns nothing, in"
+            " asyncio.timeout(PATIENCE).",
             "In messages: `case 8, payload:` awaits leave with close_reply(payload) and returns, `case"
             " int(code):` awaits it with a frame, and asyncio.wait_for bounds the handshake.",
         ),

@@ -26,12 +26,13 @@ async def shake_hands(reader: StreamReader, writer: StreamWriter) -> bool:
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     lines = [line.partition(":") for line in head.split("\r\n")[1:]]
     headers = {name.lower(): value.strip() for name, _, value in lines}
-    nonce, upgrade = headers.get("sec-websocket-key", ""), headers.get("upgrade", "")
+    nonce, upgrade = headers.get("sec-websocket-key", ""), headers.get("upgrade", "").lower()
+    is_asked = "websocket" in upgrade and "upgrade" in headers.get("connection", "").lower()
     answer = "101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     answer += f"Sec-WebSocket-Accept: {accept_key(nonce)}"
     if headers.get("sec-websocket-version") != "13":
         answer = "426 Upgrade Required\r\nSec-WebSocket-Version: 13"
-    if not head.startswith("GET ") or "websocket" not in upgrade.lower() or len(nonce) != 24:
+    if not head.startswith("GET ") or not is_asked or not headers.get("host") or len(nonce) != 24:
         answer = "400 Bad Request"
     writer.write(f"HTTP/1.1 {answer}\r\n\r\n".encode())
     return answer.startswith("101")
@@ -62,7 +63,7 @@ def frames(buffer: bytearray) -> Iterator[tuple[bool, int, bytes]]:
         while (header := read_header(bytes(buffer[:14]))) is None:
             yield MORE
         fin, rsv, opcode, key, length, size = header
-        is_long = opcode >= 8 and (length > 125 or not fin)
+        is_long = opcode >= 8 and length > 125
         if rsv or key is None or opcode not in (0, 1, 2, 8, 9, 10) or is_long:
             raise ValueError("a frame that no client may send")
         if opcode < 8:
@@ -73,7 +74,7 @@ def frames(buffer: bytearray) -> Iterator[tuple[bool, int, bytes]]:
             yield MORE
         payload = unmask(key, bytes(buffer[size : size + length]))
         del buffer[: size + length]
-        if opcode != 10:  # "A response to an unsolicited Pong frame is not expected" (5.5.3)
+        if opcode != 10 or not fin:  # "A response to an unsolicited Pong frame is not expected" (5.5.3)
             yield fin, opcode, payload
 
 
@@ -81,10 +82,10 @@ def assemble(frames: Iterable[tuple[bool, int, bytes]]) -> Iterator[tuple[int, b
     """Yield control frames as they come, messages when they are whole, or a close code (5.4, 8.1)."""
     kind, data = 0, b""
     for fin, opcode, payload in frames:
-        if opcode >= 8:
+        if opcode >= 8 and fin:
             yield opcode, payload
             continue
-        if (opcode == 0) != (kind != 0):
+        if opcode >= 8 or (opcode == 0) != (kind != 0):
             yield 1002
             return
         kind, data = kind or opcode, data + payload
