@@ -272,7 +272,7 @@ CASES = (
     ),
     Case(
         19,
-        "a ping between fragments, and one in fragments",
+        "pings between and in fragments",
         "5.4",
         "A control frame may come between fragments, and is answered first. In fragments itself: Close 1002.",
         chunks=(_said(0x01, b"GO"), _said(0x89, b"hi?"), _said(0x80, b"AL"), _said(0x09, b"hi?")),
@@ -289,7 +289,7 @@ CASES = (
     ),
     Case(
         21,
-        "a Close without a code, and then nothing",
+        "an empty Close, and then nothing",
         "5.5.1",
         "A Close may be empty, and so is its answer; what stands behind it is not read, and TCP ends.",
         chunks=(_said(0x88, b"") + _said(0x81, b"Hello?"),),
