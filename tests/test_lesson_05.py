@@ -129,7 +129,7 @@ def test_both_servers_judge_a_sequence_alike(name):
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
-        (("legal", "1002 at 2", "legal", "1007 at 2", "1002 at 2"), "◐ almost: 4 of 5 fit; sequence B is"),
+        (("legal", "1002 at 2", "legal", "1007 at 2", "1002 at 2"), "◐ almost: 4 of 5 fit; sequence B: '"),
         (("legal", "1002 at 3", "1007 at 1", "1007 at 3", "1002 at 2"), "◐ almost: 3 of 5 fit; sequence C"),
         (("1002 at 2", "1002 at 3", "1007 at 1", "1007 at 3", "legal"), "✗ not yet: 1 of 5 fit; sequence A"),
         ("legal", "✗ not yet: 5 values are needed"),
