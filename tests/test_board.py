@@ -15,7 +15,7 @@ MUTANTS = [
     (1, "(nonce + guid)", "(guid + nonce)"),
     (2, 'headers.get("upgrade", "").lower()', 'headers.get("upgrade", "")'),
     (2, '"upgrade" in headers.get("connection", "").lower()', '"Upgrade" == headers.get("connection", "")'),
-    (3, r"426 Upgrade Required\r\nSec-WebSocket-Version: 13", "426 Upgrade Required"),
+    (3, "{both}Sec-WebSocket-Version: 13", "{both}"),
     (4, " or len(nonce) != 24", ""),
     (5, ' or not headers.get("host")', ""),
     (6, ' and "upgrade" in headers.get("connection", "").lower()', ""),

@@ -28,10 +28,10 @@ async def shake_hands(reader: StreamReader, writer: StreamWriter) -> bool:
     headers = {name.lower(): value.strip() for name, _, value in lines}
     nonce, upgrade = headers.get("sec-websocket-key", ""), headers.get("upgrade", "").lower()
     is_asked = "websocket" in upgrade and "upgrade" in headers.get("connection", "").lower()
-    answer = "101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    answer += f"Sec-WebSocket-Accept: {accept_key(nonce)}"
+    both = "Upgrade: websocket\r\nConnection: Upgrade\r\n"  # in a 426 too (RFC 9110, section 15.5.22)
+    answer = f"101 Switching Protocols\r\n{both}Sec-WebSocket-Accept: {accept_key(nonce)}"
     if headers.get("sec-websocket-version") != "13":
-        answer = "426 Upgrade Required\r\nSec-WebSocket-Version: 13"
+        answer = f"426 Upgrade Required\r\n{both}Sec-WebSocket-Version: 13"
     if not head.startswith("GET ") or not is_asked or not headers.get("host") or len(nonce) != 24:
         answer = "400 Bad Request"
     writer.write(f"HTTP/1.1 {answer}\r\n\r\n".encode())
