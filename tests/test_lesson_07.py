@@ -57,7 +57,9 @@ def test_cut_without_pings_is_not_noticed():
     [
         ("13", "✗ not yet: a number of seconds is needed, this is '13'"),
         (18, "◐ almost: 18 s is the worst case"),
-        (6, "✗ not yet: 6 s is not when the simulated server noticed"),
+        (7, "◐ almost: after 7 s the ping leaves"),
+        (6, "◐ almost: 6 s is the timeout alone"),
+        (11, "✗ not yet: 11 s it is not: when does the next ping leave"),
     ],
 )
 def test_wrong_seconds_are_told_apart(answer, said):
