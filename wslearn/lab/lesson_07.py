@@ -164,9 +164,19 @@ def judge_seconds(answer: Any) -> Verdict:
     assert over is not None
     if abs(answer - (over - 17)) < 0.1:
         return right("7 s until the next ping, and 6 s in vain")
-    if abs(answer - 18) < 0.1:
-        return almost("18 s is the worst case, a cut right after a pong; here 5 s of the period have passed")
-    return not_yet(f"{answer:g} s is not when the simulated server noticed")
+    if near := next((text for seconds, text in NEAR.items() if abs(answer - seconds) < 0.1), ""):
+        return almost(near)
+    return not_yet(
+        f"{answer:g} s it is not: when does the next ping leave, and how long does it wait for a pong?"
+    )
+
+
+NEAR = {
+    18: "18 s is the worst case, a cut right after a pong; here 5 s of the period have passed",
+    7: "after 7 s the ping leaves, and then the server waits for its pong",
+    6: "6 s is the timeout alone; it begins when the next ping leaves",
+}
+"""Seconds that are half of the way, and what they are."""
 
 
 WAYS = ("process killed", "cable pulled", "process frozen", "slow link", "slow handler")
@@ -344,7 +354,7 @@ EXERCISES = [
         2,
         "P",
         task=(
-            "`ping_period` is 10 s, `timeout` is 5 s, and a pong has arrived a moment ago. Now one of five "
+            "`ping_period` is 10 s, `timeout` is 5 s, and a pong arrives. At this moment one of five "
             "things happens: the phone's process is killed, its cable is pulled, it freezes, the link "
             "becomes slow (4 s each way), or our own handler becomes slow and its queue is full. What tells "
             "the server, and after how many seconds? Write 'reset', 'timeout' or 'nothing', and a number "

@@ -258,6 +258,8 @@ def judge_converter(answer: Any) -> Verdict:
         return NOT_TRIED
     if not isinstance(frame, Binary):
         return not_yet(f"serialize returns {frame!r}; nine bytes are no text: a Binary is needed")
+    if len(frame.data) != len(wire):
+        return not_yet(f"serialize makes {len(frame.data)} bytes of {one}: nine are needed")
     if not (found := compare_bytes(frame.data, wire)):
         return Verdict(found.state, f"{one}: {found.text}")
     back = answer.deserialize(Binary(wire), Position)
