@@ -241,6 +241,11 @@ def test_other_ways_not_to_wait_are_right_too(app):
     ("app", "expected"),
     [
         (stadium(), "✗ not yet: viewer 1 has 73 of 100 goals, 1 s after the first was told"),
+        (
+            stadium(Channels(outgoing=bounded(64, on_overflow=CLOSE))),
+            "✗ not yet: viewer 1 has 73 of 100 goals, 1 s after the first was told; "
+            "the reporter's session ended: CloseReason(1011, 'ChannelOverflow', by='peer')",
+        ),
         (stadium(give=send_twice), "◐ almost: viewer 1 has 200 of 100 goals"),
         (
             stadium(give=send_49_in_place_of_50),
@@ -249,7 +254,7 @@ def test_other_ways_not_to_wait_are_right_too(app):
         (stadium(give=two_by_two()), "◐ almost: viewer 1 has all goals, and not in order"),
         (stadium, "✗ not yet: an Application is needed"),
     ],
-    ids=["one after the other", "twice", "one twice and one never", "not in order", "no application"],
+    ids=["one by one", "the reporter cut", "twice", "one twice, one never", "not in order", "no application"],
 )
 def test_bad_stadiums_are_told_apart(app, expected):
     assert verdict("10.4", app).startswith(expected)

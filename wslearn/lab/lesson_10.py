@@ -26,6 +26,7 @@ from wslearn import (
     ChannelClosed,
     ChannelOverflow,
     Channels,
+    CloseReason,
     Server,
     Session,
     Text,
@@ -278,11 +279,12 @@ def judge_goals(app: Any) -> Verdict:
     if not isinstance(app, Application):
         return not_yet(f"an Application is needed, this is {app!r}")
     with _quiet():
-        seen = simulate(lambda net: _tell_goals(app, net), latency=0.01)
+        seen, ended = simulate(lambda net: _tell_goals(app, net), latency=0.01)
     for viewer, goals in seen.items():
         if len(goals) != GOALS:
             state = not_yet if len(goals) < GOALS else almost
-            return state(f"{viewer} has {len(goals)} of {GOALS} goals, 1 s after the first was told")
+            over = f"; the reporter's session ended: {ended}" if ended else ""
+            return state(f"{viewer} has {len(goals)} of {GOALS} goals, 1 s after the first was told{over}")
         if missing := {*range(GOALS)} - {*goals}:
             return almost(f"{viewer} has {GOALS} goals, and number {min(missing)} is not among them")
         if goals != sorted(goals):
@@ -292,8 +294,10 @@ def judge_goals(app: Any) -> Verdict:
     )
 
 
-async def _tell_goals(app: Application, net: SimulatedNetwork) -> dict[str, list[int]]:
-    """Return the numbers that the viewers who are awake have after a second."""
+async def _tell_goals(
+    app: Application, net: SimulatedNetwork
+) -> tuple[dict[str, list[int]], CloseReason | None]:
+    """Return the numbers that the viewers who are awake have after a second, and how the reporter ended."""
     seen: dict[str, list[int]] = {f"viewer {number}": [] for number in (1, 2, 3)}
     server = await app.start("server", 80)
     for host in ("sleeper", *seen):
@@ -306,7 +310,11 @@ async def _tell_goals(app: Application, net: SimulatedNetwork) -> dict[str, list
     await asyncio.sleep(0.5)
     reporter.launch(_report(reporter))
     await asyncio.sleep(1)
-    return {host: list(goals) for host, goals in seen.items()}
+    ended = None
+    with suppress(TimeoutError):
+        async with asyncio.timeout(0):
+            ended = await reporter.close_reason
+    return {host: list(goals) for host, goals in seen.items()}, ended
 
 
 async def _report(reporter: Session) -> None:
