@@ -102,6 +102,11 @@ def test_close_of_a_server_is_compared_byte_by_byte(answer, expected):
         ("B", ("server", (1001, "local"), (1001, "local")), "B: the client does not keep (1001, 'local')"),
         ("C", ("both", (4001, "local"), (4001, "peer")), "C: the server does not keep (4001, 'peer')"),
         ("D", ("nobody", (1000, "network"), (1006, "network")), "D: the client does not keep (1000,"),
+        (
+            "A",
+            ("client", 1000, 1000),
+            "A: (who, (code, by), (code, by)) is needed, this is ('client', 1000, 1000)",
+        ),
         ("D", 1006, "D: (who, (code, by), (code, by)) is needed, this is 1006"),
     ],
 )

@@ -173,13 +173,15 @@ def judge_ends(answer: Any) -> Verdict:
 
 def _unlike(letter: str, given: Any) -> str:
     """Return what is wrong about one answer, or nothing."""
-    if not isinstance(given, tuple | list) or len(given) != 3:
-        return f"(who, (code, by), (code, by)) is needed, this is {given!r}"
-    if given[0] != FIRST[letter]:
-        return f"{given[0]!r} did not close first: look at where the arrows begin"
-    end = four_ends()[letter]
-    for side, kept, said in (("client", end.client, given[1]), ("server", end.server, given[2])):
-        if said != (kept.code, kept.by):
+    match given:
+        case [who, [_, _] as client, [_, _] as server]:
+            end = four_ends()[letter]
+        case _:
+            return f"(who, (code, by), (code, by)) is needed, this is {given!r}"
+    if who != FIRST[letter]:
+        return f"{who!r} did not close first: look at where the arrows begin"
+    for side, kept, said in (("client", end.client, client), ("server", end.server, server)):
+        if tuple(said) != (kept.code, kept.by):
             return f"the {side} does not keep {said!r}"
     return ""
 
@@ -434,14 +436,15 @@ answer = {
         2,
         "B",
         task=(
-            "Write `close_reply(payload)`: the payload of a client's Close, unmasked, goes in, and the bytes"
-            " of your server's answer come back, a whole frame. The judge tries a legal code, an empty"
-            " payload, one byte, 1005, 2999 and 4001. Lesson 14's server will use it."
+            "Write `close_reply(payload)`: the payload of a client's Close, unmasked, goes in, and your"
+            " server's answer comes back, a whole frame. It repeats a payload that is allowed, and answers"
+            " any other with 1002. The judge tries a legal code, an empty payload, one byte, 1005, 2999 and"
+            " 4001. Lesson 14's server will use it."
         ),
         judge=judge_reply,
         hints=(
-            "A good payload goes back as it is: 88, its length, and the payload.",
-            "What is not good is answered with 1002: one byte is no code, and 1005 and 2999 may not be sent.",
+            "A frame of the server is 88, the length of the payload, and the payload. 1002 is 03 ea.",
+            "A Close may be empty. One byte is no code, and 1005 and 2999 may not be sent.",
             "1000 to 1003, 1007 to 1014 and 3000 to 4999 may be sent. Empty is answered with 88 00.",
         ),
         starter="""
