@@ -19,6 +19,7 @@ import traitlets
 from wslearn.dissection import Dissection, dissect, dissect_handshake
 from wslearn.handshake import END, upgrade_response
 from wslearn.lab.answers import said
+from wslearn.lab.page_client import Meeting
 from wslearn.lab.view import View, module, style
 
 WAYS = ("directly", "through the proxy")
@@ -42,7 +43,7 @@ class Told(NamedTuple):
         return f"{self.code}, {'clean' if self.clean else 'not clean'}"
 
 
-class BrowserClient(View):
+class BrowserClient(Meeting):
     """Lets the page connect to a server that says given bytes, and shows both ends of each connection.
 
     Its text and HTML forms show a recording, because without a browser there is no page.
@@ -54,7 +55,6 @@ class BrowserClient(View):
 
     _esm = module("address", "browser_client")
     _css = style("browser_client")
-    port = traitlets.Int(0).tag(sync=True)
     names: traitlets.List[str] = traitlets.List(traitlets.Unicode()).tag(sync=True)
     ways: traitlets.List[str] = traitlets.List(traitlets.Unicode(), list(WAYS)).tag(sync=True)
     rows: traitlets.List[dict[str, Any]] = traitlets.List().tag(sync=True)
@@ -65,24 +65,11 @@ class BrowserClient(View):
         self.acts, self.recorded = dict(acts), recorded or {}
         self.told: dict[str, dict[str, Told]] = {}
         self._heard: dict[str, list[str]] = {}
-        self._server: asyncio.Server | None = None
         super().__init__(names=list(acts))
         self.on_msg(self._page_said)
         self._draw()
 
-    async def start(self) -> BrowserClient:
-        """Open the server that the page will meet, and return the view."""
-        self._server = await asyncio.start_server(self._meet, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    def close(self) -> None:
-        """End the view and its server."""
-        if self._server is not None:
-            self._server.close()
-        super().close()
-
-    async def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Shake hands, say the bytes that are asked for, and note what comes back."""
         with suppress(asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError):
             request = dissect_handshake(await reader.readuntil(END))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from html import escape
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import traitlets
 
@@ -28,29 +28,14 @@ class Heard(NamedTuple):
         return f"{texts}; then {self.code}, {'clean' if self.clean else 'not clean'}"
 
 
-class PageClient(View):
-    """Lets this page say texts to a server, and shows what came back.
+class Meeting(View):
+    """A view with a server of its own, where the page that shows it is the client."""
 
-    Args:
-        server: `async def server(reader, writer)`.
-        texts: what the page says, all at once; it closes when as many have come back.
-        recorded: what a browser was told before.
-    """
-
-    _esm = module("address", "page_client")
-    _css = style("page_client")
     port = traitlets.Int(0).tag(sync=True)
-    texts: traitlets.List[str] = traitlets.List(traitlets.Unicode()).tag(sync=True)
-    said = traitlets.Unicode().tag(sync=True)
+    _serve: Handler
+    _server: asyncio.Server | None = None
 
-    def __init__(self, server: Handler, texts: Sequence[str], recorded: Heard) -> None:
-        self._serve, self.recorded = server, recorded
-        self.heard: Heard | None = None
-        self._server: asyncio.Server | None = None
-        super().__init__(texts=list(texts), said=f"recorded in Chromium, before: {recorded}")
-        self.on_msg(self._page_said)
-
-    async def start(self) -> PageClient:
+    async def start(self) -> Self:
         """Serve on a free port of this machine, and return the view."""
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         self.port = self._server.sockets[0].getsockname()[1]
@@ -61,6 +46,27 @@ class PageClient(View):
         if self._server is not None:
             self._server.close()
         super().close()
+
+
+class PageClient(Meeting):
+    """Lets this page say texts to a server, and shows what came back.
+
+    Args:
+        server: `async def server(reader, writer)`.
+        texts: what the page says, all at once; it closes when as many have come back.
+        recorded: what a browser was told before.
+    """
+
+    _esm = module("address", "page_client")
+    _css = style("page_client")
+    texts: traitlets.List[str] = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    said = traitlets.Unicode().tag(sync=True)
+
+    def __init__(self, server: Handler, texts: Sequence[str], recorded: Heard) -> None:
+        self._serve, self.recorded = server, recorded
+        self.heard: Heard | None = None
+        super().__init__(texts=list(texts), said=f"recorded in Chromium, before: {recorded}")
+        self.on_msg(self._page_said)
 
     def _page_said(self, view: View, told: dict[str, Any], buffers: list[bytes]) -> None:
         match told:
