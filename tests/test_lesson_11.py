@@ -2,7 +2,7 @@ import pytest
 from zlib_ng import zlib_ng
 
 import wslearn.extensions
-from wslearn import Codec, Deflate, Extension
+from wslearn import Codec, Deflate, Extension, Text
 from wslearn.extensions import Deflater
 from wslearn.lab.exercises import exercise
 from wslearn.lab.lesson_11 import ANSWERS, mebibytes, our_outcome, score_messages, their_outcome
@@ -48,6 +48,8 @@ def test_score_messages_take_as_many_bytes_with_another_build_of_zlib(monkeypatc
         (("Hello", "RSV1"), "✓ right: c1 is 1100 0001"),
         (("Hello", "rsv 1"), "✓ right"),
         (("Hello", "RSV2"), "◐ almost: the text is right; 'RSV2'"),
+        (("Hello", "RSV-1"), "✓ right"),
+        ((b"Hello", "RSV1"), "◐ almost: b'Hello' are the bytes of the text"),
         (("hello", "RSV1"), "✗ not yet: the text is not 'hello'"),
         ("Hello", "✗ not yet: a text and the name of a bit are needed"),
     ],
@@ -82,6 +84,7 @@ def test_formula_gives_the_250_mebibytes_of_the_course():
 @pytest.mark.parametrize("choice", [(9, 4), (10, 3), (11, 2), (11, 1)])
 def test_windows_and_levels_below_ten_mebibytes_are_right(choice):
     assert said("11.3", (250, *choice)).startswith("✓ right")
+    assert said("11.3", (250.0, *map(float, choice))).startswith("✓ right")
 
 
 @pytest.mark.parametrize(
@@ -109,11 +112,24 @@ def test_both_libraries_judge_offers_and_answers_alike(name):
 
 
 @pytest.mark.parametrize(
+    "change",
+    [
+        {"A": ["legal", None]},
+        {"B": ("decline", "server_max_window_bits=16")},
+        {"D": ("fail", "server_max_window_bits=12")},
+    ],
+)
+def test_parameter_may_be_written_with_its_value_and_none_without_quotes(change):
+    assert said("11.4", GOOD | change).startswith("✓ right")
+
+
+@pytest.mark.parametrize(
     ("change", "expected"),
     [
         ({"A": ("fail", "server_no_context_takeover")}, "◐ almost: 4 of 5 fit; A: our endpoint does not"),
         ({"B": ("fail", "server_max_window_bits")}, "◐ almost: 4 of 5 fit; B: our endpoint does not"),
         ({"C": ("fail", "client_max_window_bits")}, "◐ almost: 4 of 5 fit; C: 'fail' is right, 'client"),
+        ({"E": ("legal", "server_max_window_bits")}, "◐ almost: 4 of 5 fit; E: 'legal' is right, and what"),
         ({"D": ("ok", "none")}, "◐ almost: 4 of 5 fit; D: 'ok' is none of"),
         ({"E": "legal"}, "◐ almost: 4 of 5 fit; E: a pair such as"),
         ({"E": (..., ...)}, "○ not tried"),
@@ -143,6 +159,16 @@ class Flipping(Codec):
 
     def marks(self, frame):
         return frame.opcode != 0
+
+
+class Heedless(Flipping):
+    def decode(self, message, limit):
+        return type(message)(self.flip(message.data))
+
+
+class TextAlone(Flipping):
+    def decode(self, message, limit):
+        return Text(self.flip(message.data)) if message.rsv2 else message
 
 
 class OneWay(Flipping):
@@ -188,8 +214,20 @@ class Renamed(Flip):
     name = "x-flop"
 
 
+class Longer(Flip):
+    name = "x-flip2"
+
+
 class Third(Flip):
     rsv = (3,)
+
+
+class Greedy(Flip):
+    rsv = (1, 2)
+
+
+class Modest(Flip):
+    rsv = ()
 
 
 @pytest.mark.parametrize(
@@ -202,11 +240,16 @@ class Third(Flip):
         (Renamed(Flipping), "✗ not yet: the request offers 'x-flop', the response says 'x-flop'"),
         (Flip(Codec), "◐ almost: agreed, and the first byte is 81"),
         (Flip(OneWay), "✗ not yet: ChannelClosed: the session is closed: CloseReason(1007"),
-        (Flip(Reversed), "◐ almost: agreed; text 5 does not come back as it was"),
+        (Longer(Flipping), "✗ not yet: the request offers 'x-flip2', the response says 'x-flip2'"),
+        (Flip(Heedless), "◐ almost: agreed and flipped; a text that comes without RSV2 is not flipped"),
+        (Flip(TextAlone), "◐ almost: agreed; message 5, b'\\x00"),
+        (Flip(Reversed), "◐ almost: agreed; message 6, 'Kick-off', does not come back: '-offKick' does"),
         (Flip(OnEach), "✗ not yet"),
-        (Third(Flipping), "✗ not yet"),
+        (Third(Flipping), "✗ not yet: rsv is (3,): it claims RSV2 and no other bit"),
+        (Greedy(Flipping), "✗ not yet: rsv is (1, 2)"),
+        (Modest(Flipping), "✗ not yet: rsv is ()"),
         (Flip(Unmarked), "✗ not yet"),
-        (Deflate(), "✗ not yet: the request offers 'permessage-deflate"),
+        (Deflate(), "✗ not yet: rsv is (1,)"),
     ],
 )
 def test_extensions_hear_what_passes(answer, expected):

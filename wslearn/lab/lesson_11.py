@@ -12,6 +12,7 @@ import random
 import re
 import zlib
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from typing import Any
 
 from websockets.asyncio.client import connect as connect_websockets
@@ -24,9 +25,13 @@ from websockets.headers import parse_extension
 
 from wslearn import (
     Application,
+    ChannelClosed,
+    Codec,
     Deflate,
     Extension,
+    Frame,
     HandshakeError,
+    ProtocolViolation,
     Session,
     Text,
     Trace,
@@ -35,10 +40,10 @@ from wslearn import (
     simulate,
 )
 from wslearn.dissection import dissect
+from wslearn.extensions import Parameters
 from wslearn.handshake import accept_key
 from wslearn.lab.answers import in_hex
 from wslearn.lab.exercises import (
-    NOT_TRIED,
     Exercise,
     Verdict,
     almost,
@@ -104,9 +109,11 @@ def judge_inflated(answer: Any) -> Verdict:
     told, bit = answer
     frame = dissect(COMPRESSED, "server")
     text = zlib.decompressobj(-15).decompress(frame.unmasked + b"\0\0\xff\xff").decode()
+    if told == text.encode():
+        return almost(f"{told!r} are the bytes of the text; .decode() makes a text of them")
     if told != text:
         return not_yet(f"the text is not {told!r}; 7 bytes of payload inflate to 5 letters")
-    if str(bit).upper().replace(" ", "") != "RSV1":
+    if re.sub("[ _-]", "", str(bit)).upper() != "RSV1":
         return almost(f"the text is right; {bit!r} does not tell that it is compressed")
     return right("c1 is 1100 0001: FIN, RSV1, and opcode 1 for a text")
 
@@ -156,6 +163,7 @@ def judge_memory(answer: Any) -> Verdict:
         return not_yet(f"{whole:g} MiB: 1,000 times (2 ** 17 + 2 ** 17) bytes is another number")
     if window_bits not in range(9, 16) or memory_level not in range(1, 10):
         return almost("250 MiB it is; zlib takes a window of 9 to 15 bits and a memory level of 1 to 9")
+    window_bits, memory_level = int(window_bits), int(memory_level)
     needed = mebibytes(window_bits, memory_level)
     if needed >= MOST:
         return almost(f"250 MiB it is; your choice needs {needed:.1f} MiB, less than {MOST} are allowed")
@@ -215,12 +223,16 @@ def _misjudged(name: str, given: Any) -> str:
     """Return why one of them is judged wrongly, or nothing."""
     if not isinstance(given, tuple | list) or len(given) != 2:
         return f"a pair such as ('fail', 'server_max_window_bits') is needed, this is {given!r}"
-    outcome, parameter = given
+    outcome, parameter = given[0], str(given[1]).partition("=")[0].strip().lower()
     if outcome not in ("legal", "decline", "fail"):
         return f"{outcome!r} is none of 'legal', 'decline' and 'fail'"
     if outcome != our_outcome(*ANSWERS[name]):
         return f"our endpoint does not say {outcome!r}: {REASONS[name]}"
-    return "" if parameter == GUILTY[name] else f"{outcome!r} is right, {parameter!r} is not the reason"
+    if parameter == GUILTY[name]:
+        return ""
+    if outcome == "legal":
+        return "'legal' is right, and what is legal needs no reason: 'none'"
+    return f"{outcome!r} is right, {given[1]!r} is not the reason"
 
 
 def our_outcome(offer: str, answer: str | None) -> str:
@@ -310,8 +322,26 @@ def _joined(join: Callable[[], Coroutine[Any, Any, None]], answer: str, refusal:
     return simulate(scene)
 
 
-SAID = ("Goal!", "", "Iñaki", "x" * 200)
+SAID = ("Goal!", "", "Iñaki", "x" * 200, bytes(range(8)))
+SAID_IN_ALL = [*SAID, "Kick-off"]
 HEADER = 0xA1
+
+
+class Unmarked(Codec):
+    """Sends everything as it is, and reads what is flipped."""
+
+    def decode(self, message: Frame, limit: int | None) -> Frame:
+        return type(message)(flipped(message.data)) if message.rsv2 else message
+
+
+class Plain(Extension):
+    """The x-flip of a peer that never flips what it sends."""
+
+    name = "x-flip"
+    rsv = (2,)
+
+    def agree(self, accepted: Parameters) -> tuple[Parameters, Codec]:
+        return accepted, Unmarked()
 
 
 def judge_flip(answer: Any) -> Verdict:
@@ -320,53 +350,72 @@ def judge_flip(answer: Any) -> Verdict:
         return almost("a class; the judge needs an object of it, as in Flip()")
     if not isinstance(answer, Extension):
         return not_yet(f"an object of a class that extends Extension is needed, this is {answer!r}")
-    if not answer.rsv:
-        return NOT_TRIED
+    if set(answer.rsv) != {2}:
+        return not_yet(f"rsv is {answer.rsv!r}: it claims RSV2 and no other bit, with accept giving a codec")
     got, trace = simulate(lambda net: _talk(answer, [answer]))
     offer, accepted = heads(trace)
-    if not accepted.startswith("x-flip"):
+    if accepted.partition(";")[0] != "x-flip":
         return not_yet(f"the request offers {offer!r}, the response says {accepted!r}: x-flip is expected")
-    if got != [*SAID, "Kick-off"]:
-        wrong = next(
-            n for n, pair in enumerate(zip(got, [*SAID, "Kick-off"], strict=False)) if len({*pair}) > 1
-        )
-        return almost(f"agreed; text {wrong + 1} does not come back as it was: {got[wrong][:40]!r}")
+    if got != SAID_IN_ALL:
+        wrong = next(n for n, each in enumerate(SAID_IN_ALL) if got[n : n + 1] != [each])
+        came = repr(got[wrong][:40]) if wrong < len(got) else "nothing"
+        return almost(f"agreed; message {wrong + 1}, {SAID_IN_ALL[wrong]!r}, does not come back: {came} does")
     sent = [each.wire for each in trace.frames if each.sender == "server"]
     if sent[0][0] != HEADER:
         return almost(f"agreed, and the first byte is {sent[0][0]:02x}; with FIN, RSV2 and a text it is a1")
-    if sent[0][2:] != bytes(255 - byte for byte in SAID[0].encode()):
+    if sent[0][2:] != flipped(b"Goal!"):
         return almost(f"agreed; the payload of 'Goal!' is {in_hex(sent[0][2:])}, every bit is to be flipped")
     return _without_it(answer, in_hex(sent[0]))
 
 
+def flipped(data: bytes) -> bytes:
+    return bytes(255 - byte for byte in data)
+
+
 def _without_it(answer: Extension, seen: str) -> Verdict:
-    """Look at what passes when the client does not know the extension."""
+    """Look at what passes when the client does not know the extension, or leaves a text as it is."""
     got, trace = simulate(lambda net: _talk(answer, []))
     sent = [each.wire for each in trace.frames if each.sender == "server"]
-    if got != [*SAID, "Kick-off"] or sent[0] != b"\x81\x05Goal!":
+    if got != SAID_IN_ALL or sent[0] != b"\x81\x05Goal!":
         return almost(f"agreed and flipped; a client without it is sent {in_hex(sent[0])}, plain text is due")
+    if simulate(lambda net: _unmarked(answer)) != "offside?":
+        return almost(
+            "agreed and flipped; a text that comes without RSV2 is not flipped, so it stays as it is"
+        )
     witness = simulate(lambda net: _witness(answer))
     return right(
         f"'Goal!' passes as {seen}; a client without it gets plain text, so does websockets: {witness!r}"
     )
 
 
-async def _talk(extension: Extension, ours: Sequence[Extension]) -> tuple[list[str], Trace]:
-    """Let a client say some texts, the last in two fragments; return what comes back and the trace."""
+async def _talk(extension: Extension, ours: Sequence[Extension]) -> tuple[list[str | bytes], Trace]:
+    """Let a client say some messages, the last in two fragments; return what comes back and the trace."""
     server = await echo_server([extension]).start("server", 80)
     async with connect(server.url("/echo"), extensions=list(ours)) as session:
         got = []
-        for text in SAID:
-            await session.send(text)
-            got.append(await _text(session))
+        for said in SAID:
+            await session.send(said)
+            got.append(await _said(session))
         await session.send(Text("Kick", fin=False))
         await session.send("-off")
-        got.append(await _text(session))
+        got.append(await _said(session))
     return got, server.trace
 
 
-async def _text(session: Session) -> str:
-    return (await session.incoming.receive()).data.decode(errors="replace")
+async def _said(session: Session) -> str | bytes:
+    """Return the next message, with a sign in place of what is no UTF-8."""
+    frame = await session.incoming.receive()
+    return frame.data.decode(errors="replace") if isinstance(frame, Text) else frame.data
+
+
+async def _unmarked(extension: Extension) -> str | bytes:
+    """Let a client that has agreed send a text as it is, without RSV2; return what comes back."""
+    server = await echo_server([extension]).start("server", 80)
+    async with connect(server.url("/echo"), extensions=[Plain()]) as session:
+        with suppress(ChannelClosed, ProtocolViolation):
+            await session.send("offside?")
+            return await _said(session)
+    return ""
 
 
 async def _witness(extension: Extension) -> str | bytes:
@@ -502,7 +551,7 @@ answer = {
         task=(
             "Write the extension `x-flip`: it flips every bit of a message's payload and says so with RSV2, "
             "the bit that its `rsv` claims. So a text in one frame begins with `a1`. A peer without it gets "
-            "plain text. The judge sends a text in two fragments, too."
+            "plain text. The judge sends bytes, a text in two fragments, and one without RSV2, too."
         ),
         judge=judge_flip,
         hints=(
