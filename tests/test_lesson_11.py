@@ -245,7 +245,7 @@ class Modest(Flip):
         (Flip(TextAlone), "◐ almost: agreed; message 5, b'\\x00"),
         (Flip(Reversed), "◐ almost: agreed; message 6, 'Kick-off', does not come back: '-offKick' does"),
         (Flip(OnEach), "✗ not yet"),
-        (Third(Flipping), "✗ not yet: rsv is (3,): it claims RSV2 and no other bit"),
+        (Third(Flipping), "✗ not yet: rsv is (3,); RSV2 is to be claimed"),
         (Greedy(Flipping), "✗ not yet: rsv is (1, 2)"),
         (Modest(Flipping), "✗ not yet: rsv is ()"),
         (Flip(Unmarked), "✗ not yet"),

@@ -1,4 +1,5 @@
 import asyncio
+import secrets
 
 import pytest
 from helpers import echo
@@ -63,6 +64,10 @@ def test_house_that_lets_nobody_in_stops_nothing(options):
     assert attempt.told.startswith("the good client is not let in: server answered 403")
 
 
+def test_attacker_who_is_not_let_in_is_stopped():
+    assert attacked(open_house(max_sessions=1), "bomb").told == "refused with 503"
+
+
 def test_handler_that_serves_nobody_stops_nothing():
     app = Application()
     app.install(WebSockets, max_sessions=10, ping_period=None)
@@ -123,6 +128,7 @@ def test_ticket_office_sells_to_who_is_logged_in_alone():
         (("in", "403", "403", "403", "403"), "◐ almost: 3 of 5 fit; forging script: '403' is not it"),
         (("403", "in", "in", "403", "403"), "✗ not yet: 0 of 5 fit; own page: '403' is not it"),
         (("in", 403, 403, "in", "in"), "✓ right"),
+        (("In", "403", "403", "IN", "in"), "✓ right"),
         ("in", "✗ not yet: 5 values are needed"),
     ],
 )
@@ -138,37 +144,74 @@ def test_held_handshakes_are_rate_times_time(answer, state):
 # 12.3
 
 
-def office(check):
+def office(check, after=lambda shown, tickets: None, echo=lambda frame: frame):
     app, tickets = Application(), set()
     app.install(WebSockets, ping_period=None)
 
     @app.get("/ticket")
     async def ticket(call):
-        tickets.add("k7")
-        return "k7"
+        tickets.add(new := secrets.token_hex(8))
+        return new
 
     @app.websocket("/chat")
     async def chat(session):
-        if not check(session.call.query.get("ticket", [""])[0], tickets):
+        shown = session.call.query.get("ticket", [""])[0]
+        if not check(shown, tickets):
             await session.close(CloseReason(1008))
             return
         async for frame in session.incoming:
-            await session.send(frame)
+            await session.send(echo(frame))
+        after(shown, tickets)
 
     return app
 
 
+def used_up(shown, tickets):
+    return shown in tickets and (tickets.remove(shown) or True)
+
+
+def all_used_up(shown, tickets):
+    return shown in tickets and (tickets.clear() or True)
+
+
+def known_in_part(shown, tickets):
+    found = [each for each in tickets if shown and each.startswith(shown)]
+    tickets.difference_update(found)
+    return bool(found)
+
+
 @pytest.mark.parametrize(
-    ("check", "expected"),
+    ("app", "expected"),
     [
-        (lambda shown, tickets: True, "◐ almost: without a ticket: served, due is 1008"),
-        (lambda shown, tickets: False, "✗ not yet: with it: 1008, due is served"),
-        (lambda shown, tickets: shown in tickets, "◐ almost: used twice: served, due is 1008"),
-        (lambda shown, tickets: tickets.clear() or shown, "◐ almost: used twice: served"),
+        (office(used_up), "✓ right: a ticket opens one session, once"),
+        (office(lambda shown, tickets: True), "◐ almost: without a ticket: served, due is 1008"),
+        (office(lambda shown, tickets: False), "✗ not yet: with it: 1008, due is served"),
+        (office(lambda shown, tickets: shown in tickets), "◐ almost: used again, the first session still"),
+        (
+            office(
+                lambda shown, tickets: shown in tickets, after=lambda shown, tickets: tickets.remove(shown)
+            ),
+            "◐ almost: used again, the first session still open: served, due is 1008",
+        ),
+        (office(lambda shown, tickets: tickets.clear() or shown), "◐ almost: used again, the first"),
+        (office(all_used_up), "◐ almost: another ticket: 1008, due is served"),
+        (office(known_in_part), "◐ almost: half a ticket: served, due is 1008"),
+        (office(used_up, echo=lambda frame: "hello"), "✗ not yet: with it: Text('hello') for 'meet me"),
     ],
 )
-def test_offices_that_sell_badly_hear_which_caller(check, expected):
-    assert said("12.3", office(check)).startswith(expected)
+def test_offices_that_sell_badly_hear_which_caller(app, expected):
+    assert said("12.3", app).startswith(expected)
+
+
+def test_office_with_one_ticket_for_all_is_told():
+    app = Application()
+    app.install(WebSockets)
+
+    @app.get("/ticket")
+    async def ticket(call):
+        return "k7"
+
+    assert said("12.3", app) == "✗ not yet: GET /ticket gives the same ticket to everybody"
 
 
 def test_office_without_tickets_is_told():
@@ -197,6 +240,7 @@ def test_trace_is_honest_until_its_attack_begins(name):
         ("B", ("endless message", 3, "max_frame_size"), "◐ almost: 2 of 3 are right; B: frame 3 is not"),
         ("B", ("endless message", 2, "timeout"), "◐ almost: 2 of 3 are right; B: timeout does not stop it"),
         ("C", ("bomb", 6, "extensions"), "✓ right"),
+        ("A", ("tiny frames", 4, "channels=Channels()"), "✓ right"),
         ("C", "bomb", "◐ almost: 2 of 3 are right; C: (attack, number of its first frame, option)"),
     ],
 )

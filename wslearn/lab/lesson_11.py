@@ -351,7 +351,7 @@ def judge_flip(answer: Any) -> Verdict:
     if not isinstance(answer, Extension):
         return not_yet(f"an object of a class that extends Extension is needed, this is {answer!r}")
     if set(answer.rsv) != {2}:
-        return not_yet(f"rsv is {answer.rsv!r}: it claims RSV2 and no other bit, with accept giving a codec")
+        return not_yet(f"rsv is {answer.rsv!r}; RSV2 is to be claimed, and no other bit")
     got, trace = simulate(lambda net: _talk(answer, [answer]))
     offer, accepted = heads(trace)
     if accepted.partition(";")[0] != "x-flip":
