@@ -132,6 +132,20 @@ async def fails(session):
     return 1 / 0
 
 
+async def by_a_guess(session):
+    return 0.2
+
+
+async def in_milliseconds(session):
+    return 1000 * await solved("13.4")(session)
+
+
+async def by_another_clock(session):
+    await session.send("there?")
+    await session.incoming.receive()
+    return 0.0004
+
+
 async def dots(session):
     return ...
 
@@ -140,6 +154,9 @@ async def dots(session):
     ("answer", "expected"),
     [
         (by_ping, "✗ not yet: 0.002 s is the server's leg alone: the proxy has answered, not the page"),
+        (by_a_guess, "✗ not yet: 0.200 s; there and back on both legs takes 0.062 s"),
+        (in_milliseconds, "✗ not yet: 202.000 s: these are milliseconds"),
+        (by_another_clock, "✗ not yet: 0.000 s, and 0.202 s passed by this network's clock"),
         (by_one_way, "✗ not yet: 0.100 s; there and back on both legs takes 0.202 s"),
         (forgets_to_return, "✗ not yet: seconds are needed, your function returned None"),
         (never, "✗ not yet: 30 s passed, and your function had not returned"),
@@ -168,6 +185,10 @@ def test_round_trip_is_taken_by_message():
             "◐ almost: 5 of 6 fit; log tail: who speaks there",
         ),
         (changed("13.5", "chat", ("WebSocket", "one way")), "◐ almost: 5 of 6 fit; chat"),
+        (
+            changed("13.5", "game positions", ("WebTransport", "both ways")),
+            "◐ almost: 5 of 6 fit; game positions: WebTransport fits, and it is not 'both ways'",
+        ),
         (changed("13.5", "chat", ("mail", "rare")), "✗ not yet: chat: ('mail', 'rare') is no tool of poll"),
         (dict.fromkeys(GOOD, ("WebSocket", "both ways")), "✗ not yet: 3 of 6 fit; score board"),
         (changed("13.5", "chat", (..., ...)), "○ not tried"),

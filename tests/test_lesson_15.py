@@ -50,7 +50,11 @@ def header(length):
 @pytest.mark.parametrize(
     ("repair", "expected"),
     [
-        (header, f"✓ right: {PLAYED} all 4 lines come back"),
+        (header, f"✓ right: {PLAYED} all 5 lines come back"),
+        (
+            lambda length: header(length)[:2] + bytes([0, length] if length > 125 else []),
+            "✗ not yet: ValueError: bytes must be in range(0, 256)",
+        ),
         (little_endian, f"✗ not yet: {PLAYED} line 3, 126 bytes, does not come back"),
         (lambda length: header(length)[:2], f"✗ not yet: {PLAYED} line 3, 126 bytes"),
         (
@@ -136,6 +140,8 @@ def test_readers_are_played(repair, expected):
     [
         ({"timeout": 8}, f"✓ right: {PLAYED} the phone stays through 4 stalls"),
         ({"ping_period": 15, "timeout": 15}, "✓ right"),
+        ({"ping_period": 28, "timeout": 2}, f"✗ not yet: {PLAYED}, with stalls that come"),
+        ({"ping_period": 14, "timeout": 3}, "✗ not yet: "),
         ({"timeout": 2.5}, f"✗ not yet: {PLAYED} the phone is thrown out at"),
         ({"ping_period": 1}, f"✗ not yet: {PLAYED} the phone is thrown out at 3"),
         (
@@ -167,6 +173,7 @@ def test_phone_of_the_recording_answers_its_last_ping_behind_the_close():
         ({"ping_period": 10, "timeout": 8}, f"✓ right: {PLAYED} 2 are counted at the end"),
         ({"ping_period": 15}, "✓ right"),
         ({"ping_period": 5, "timeout": 2}, f"✗ not yet: {PLAYED} Eve is dropped"),
+        ({"ping_period": 27, "timeout": 2}, f"✗ not yet: {PLAYED} Eve is dropped"),
         ({"ping_period": 25, "timeout": 15}, f"◐ almost: {PLAYED} who has gone is counted for"),
         ({"timeout": 5}, f"✗ not yet: {PLAYED} 4 are counted at the end, and 2 are there"),
         ([], "✗ not yet: options of the server are needed"),
@@ -275,6 +282,14 @@ def careful(reason):
         (
             lambda reason: Close(CloseReason(max(reason.code, 4001))),
             f"✗ not yet: {PLAYED} the server says Close without a code: the page is told 4001, not 1005",
+        ),
+        (
+            lambda reason: Close(reason) if reason.code == 4001 else Close(),
+            f"✗ not yet: {PLAYED} the server says 1001: the page is told 1005, not 1001",
+        ),
+        (
+            lambda reason: Close() if reason.code in (1005, 1006) else Close(CloseReason(reason.code)),
+            f"◐ almost: {PLAYED} the server says 4001: the page is told the code, and the reason",
         ),
         (
             lambda reason: reason,

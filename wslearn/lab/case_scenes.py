@@ -66,7 +66,7 @@ class Echoes(NamedTuple):
     trace: Trace
 
 
-def lines_with(header: Callable[[int], bytes]) -> Echoes:
+def lines_with(header: Callable[[int], bytes], lines: tuple[str, ...] = LINES) -> Echoes:
     """Let a client write each line behind a header of its own."""
 
     async def scene(net: SimulatedNetwork) -> Echoes:
@@ -74,7 +74,7 @@ def lines_with(header: Callable[[int], bytes]) -> Echoes:
             reader, writer = await asyncio.open_connection("server", 80)
             writer.write(REQUEST)
             await reader.readuntil(b"\r\n\r\n")
-            for line in LINES:
+            for line in lines:
                 masked = wrap(0x81, line.encode(), KEY)[-len(line) :]
                 writer.write(header(len(line)) + KEY + masked)
                 await asyncio.sleep(1)
@@ -235,8 +235,8 @@ def always_at_the_ball() -> Evidence:
 
 STALLS = {10.0: 1.0, 30.0: 4.0, 61.0: 3.5, 88.0: 4.0}
 """When the link stalls, and for how many seconds."""
-PULLED = (120.0, 123.0, 126.0, 129.0, 132.0)
-"""When the cable is pulled for good, each time in a ride of its own, in seconds."""
+PULLED = 120.0
+"""When the cable is pulled for good, in seconds."""
 
 
 class Ended(NamedTuple):
@@ -247,12 +247,16 @@ class Ended(NamedTuple):
     trace: Trace
 
 
-def ride(pulled: float = PULLED[0], /, **options: Any) -> Ended:
-    """Let a phone ride through stalls, and be cut off for good at the end, while a server watches it."""
-    return simulate(lambda net: _ride(net, pulled, options), latency=LATENCY)
+def ride(later: float = 0.0, /, **options: Any) -> Ended:
+    """Let a phone ride through stalls, and be cut off for good at the end, while a server watches it.
+
+    Args:
+        later: seconds by which all that happens to the link comes later.
+    """
+    return simulate(lambda net: _ride(net, later, options), latency=LATENCY)
 
 
-async def _ride(net: SimulatedNetwork, pulled: float, options: dict[str, Any]) -> Ended:
+async def _ride(net: SimulatedNetwork, later: float, options: dict[str, Any]) -> Ended:
     app = Application()
     app.install(WebSockets, **options)
 
@@ -265,8 +269,9 @@ async def _ride(net: SimulatedNetwork, pulled: float, options: dict[str, Any]) -
     net.add_host("phone")
     loop = asyncio.get_running_loop()
     for start, length in STALLS.items():
-        loop.call_at(start, net.cut, "phone")
-        loop.call_at(start + length, net.restore, "phone")
+        loop.call_at(later + start, net.cut, "phone")
+        loop.call_at(later + start + length, net.restore, "phone")
+    pulled = later + PULLED
     loop.call_at(pulled, net.cut, "phone")
     async with app.start("server", 80) as server:
         with net.host("phone"):
@@ -301,8 +306,6 @@ LEAVES = {"Ana": 15.0}
 """Who says Close."""
 TUNNELS = {"Ben": 20.0, "Cem": 35.0}
 """Who is cut off, and never comes back."""
-DELAYS = (0.0, 3.0, 6.0, 9.0)
-"""How much later they are cut off, each time in a match of its own, in seconds."""
 HEARD = 90.0
 """When the match is over."""
 
@@ -316,12 +319,16 @@ class Counted(NamedTuple):
     trace: Trace
 
 
-def counted(delay: float = 0.0, /, **options: Any) -> Counted:
-    """Let phones watch, leave and vanish, and a server tell all of them how many they are."""
-    return simulate(lambda net: _counted(net, delay, options), latency=LATENCY)
+def counted(later: float = 0.0, /, **options: Any) -> Counted:
+    """Let phones watch, leave and vanish, and a server tell all of them how many they are.
+
+    Args:
+        later: seconds by which all that happens to the links comes later.
+    """
+    return simulate(lambda net: _counted(net, later, options), latency=LATENCY)
 
 
-async def _counted(net: SimulatedNetwork, delay: float, options: dict[str, Any]) -> Counted:
+async def _counted(net: SimulatedNetwork, later: float, options: dict[str, Any]) -> Counted:
     app = Application()
     app.install(WebSockets, **options)
     loop = asyncio.get_running_loop()
@@ -353,16 +360,16 @@ async def _counted(net: SimulatedNetwork, delay: float, options: dict[str, Any])
         if name in LEAVES:
             loop.call_at(LEAVES[name], session.launch, session.close())
         if name in TUNNELS:
-            loop.call_at(TUNNELS[name] + delay, net.cut, name)
+            loop.call_at(TUNNELS[name] + later, net.cut, name)
         await _end_of(session)
 
     server = await app.start("server", 80)
     phones = asyncio.gather(*map(phone, JOIN))
-    loop.call_at(60, net.cut, "Eve")
-    loop.call_at(64, net.restore, "Eve")
-    await asyncio.sleep(HEARD)
+    loop.call_at(later + 60, net.cut, "Eve")
+    loop.call_at(later + 64, net.restore, "Eve")
+    await asyncio.sleep(later + HEARD)
     dropped = [name for name in left if name not in (*LEAVES, *TUNNELS)]
-    kept = max(left.get(name, math.inf) - cut - delay for name, cut in TUNNELS.items())
+    kept = max(left.get(name, math.inf) - cut - later for name, cut in TUNNELS.items())
     phones.cancel()
     return Counted(len(server.sessions), dropped, kept, net.trace)
 
@@ -661,6 +668,10 @@ def ended_behind_a_proxy(server_ends: Act, ending: Ending) -> Told:
 
 async def says_4001(net: SimulatedNetwork, session: Session) -> None:
     await session.close(CloseReason(4001, "match over"))
+
+
+async def says_1001(net: SimulatedNetwork, session: Session) -> None:
+    await session.close(CloseReason(1001, "we move"))
 
 
 async def says_nothing(net: SimulatedNetwork, session: Session) -> None:

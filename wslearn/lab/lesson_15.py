@@ -9,9 +9,9 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from wslearn import CloseReason
 from wslearn.lab.answers import told
 from wslearn.lab.case_scenes import (
-    DELAYS,
     LINES,
     PULLED,
     SAID,
@@ -34,6 +34,7 @@ from wslearn.lab.case_scenes import (
     quiet_match,
     refused_in_production,
     ride,
+    says_1001,
     says_4001,
     says_nothing,
     scores_with,
@@ -86,9 +87,14 @@ def _echoed(echoes: Echoes, lines: tuple[str, ...]) -> Verdict:
     return right(f"{PLAYED} all {len(lines)} lines come back")
 
 
+LONG = "GOAL! " * 50
+"""A line whose length needs both of its bytes."""
+
+
 @of_function
 def mend_header(header: Any) -> Verdict:
-    return _echoed(lines_with(header), LINES)
+    lines = (*LINES, LONG)
+    return _echoed(lines_with(header), LINES) and _echoed(lines_with(header, lines), lines)
 
 
 @of_options
@@ -109,6 +115,8 @@ def mend_reading(text_of: Any) -> Verdict:
     return _echoed(chat_with(text_of), SAID)
 
 
+LATER = range(30)
+"""How much later the links fail, each time in a scene of its own, in seconds."""
 NOTICED = 30
 """Seconds after which a server should know that somebody has gone."""
 
@@ -117,11 +125,14 @@ NOTICED = 30
 def mend_heartbeat(options: Any) -> Verdict:
     """Ride through the stalls with these options of the server."""
     late = 0.0
-    for pulled in PULLED:
-        ended = ride(pulled, **{"ping_period": 5, "timeout": 2, **options})
-        if ended.time < pulled:
-            return not_yet(f"{PLAYED} the phone is thrown out at {ended.time:.0f} s, and it was there")
-        late = max(late, ended.time - pulled)
+    for later in LATER:
+        ended = ride(later, **{"ping_period": 5, "timeout": 2, **options})
+        if ended.time < PULLED + later:
+            stalls = f", with stalls that come {later} s later," if later else ""
+            return not_yet(
+                f"{PLAYED}{stalls} the phone is thrown out at {ended.time:.0f} s, and it was there"
+            )
+        late = max(late, ended.time - PULLED - later)
     stays = f"{PLAYED} the phone stays through {len(STALLS)} stalls"
     when = "never" if late == math.inf else f"after {late:.0f} s"
     if late > NOTICED:
@@ -134,7 +145,7 @@ def mend_heartbeat(options: Any) -> Verdict:
 @of_options
 def mend_ghosts(options: Any) -> Verdict:
     """Count viewers with these options of the server."""
-    played = [counted(delay, **{"ping_period": None, **options}) for delay in DELAYS]
+    played = [counted(later, **{"ping_period": None, **options}) for later in LATER]
     if dropped := [name for found in played for name in found.dropped]:
         return not_yet(f"{PLAYED} {dropped[0]} is dropped, whose link had stalled for 4 s")
     last, kept = max(found.last for found in played), max(found.kept for found in played)
@@ -172,24 +183,32 @@ def mend_production(answer: Any) -> Verdict:
     return right(f"{PLAYED} the page gets in, a page of somebody else gets 403, and a plain GET gets 200")
 
 
-ENDS: dict[str, tuple[Act, int | None]] = {
-    "the server says 4001": (says_4001, 4001),
-    "the server says Close without a code": (says_nothing, 1005),
+ENDS: dict[str, tuple[Act, CloseReason | None]] = {
+    "the server says 4001": (says_4001, CloseReason(4001, "match over")),
+    "the server says Close without a code": (says_nothing, CloseReason(1005)),
+    "the server says 1001": (says_1001, CloseReason(1001, "we move")),
     "the server dies": (dies, None),
 }
 
 
 @of_function
 def mend_ending(ending: Any) -> Verdict:
-    """Let the server end in three ways."""
+    """Let the server end in four ways."""
+    lost = ""
     for name, (act, want) in ENDS.items():
         try:
             reason = ended_behind_a_proxy(act, ending).reason
         # What a learner's code raises is told, with the end in which it was raised.
         except Exception as error:
             return not_yet(f"{PLAYED} {name}: {in_words(error)}")
-        if want is not None and reason.code != want:
-            return not_yet(f"{PLAYED} {name}: the page is told {reason.code}, not {want}")
+        if want is not None and reason.code != want.code:
+            return not_yet(f"{PLAYED} {name}: the page is told {reason.code}, not {want.code}")
+        if want is not None and reason.message != want.message:
+            lost = (
+                lost or f"{PLAYED} {name}: the page is told the code, and the reason {want.message!r} is lost"
+            )
+    if lost:
+        return almost(lost)
     return right(f"{PLAYED} the page is told 4001, and 1005 where no code came; Ktor notes 1000 for that")
 
 
