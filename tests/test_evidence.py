@@ -75,3 +75,9 @@ def test_table_prints_its_columns_below_each_other():
         '<td style="text-align:left;white-space:pre;font-family:monospace">81 82</td>'
         in recorded(HI)._repr_html_()
     )
+
+
+def test_column_of_what_is_said_stays_wide_on_a_narrow_page():
+    html = recorded(HI)._repr_html_()
+    assert '<th scope="col" style="text-align:left;min-width:26ch">says</th>' in html
+    assert html.count("min-width") == 1

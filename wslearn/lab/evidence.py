@@ -28,6 +28,7 @@ HEADINGS = (
     "payload",
 )
 CODE = ("header", "payload")
+WIDE = ("says",)
 MORE = "more of it"
 
 
@@ -50,7 +51,7 @@ class Evidence(Table):
         self.frames = [each for each in shown if each.is_frame]
         rows = [HEADINGS, *(self._row(each, names or {}) for each in shown)]
         used = [column for column in range(len(HEADINGS)) if any(row[column] for row in rows[1:])]
-        super().__init__([[row[column] for column in used] for row in rows], CODE)
+        super().__init__([[row[column] for column in used] for row in rows], CODE, WIDE)
 
     def __getitem__(self, number: int) -> bytes:
         """Return the bytes of a frame."""
