@@ -213,6 +213,11 @@ def test_picture_of_two_legs_has_a_line_for_each_frame():
     assert repr(Text("2:1")) in lines[1]
 
 
+def test_picture_of_two_legs_numbers_its_frames_as_the_text_does():
+    labels = [text.get_text() for text in two_legs(lost()).figure.axes[0].texts]
+    assert {"0: Text('2:1')", "6: Close 4002", "9: Close without a code"} <= set(labels)
+
+
 def test_picture_of_round_trips_prints_milliseconds():
     picture = plots.legs({"by ping": 0.0002, "by message": 0.2002})
     assert repr(picture) == "by ping: 0.2 ms\nby message: 200.2 ms"

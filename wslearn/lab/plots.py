@@ -447,7 +447,7 @@ PLACES = ("page", "proxy", "server")
 
 
 def two_legs(trace: Trace) -> Picture:
-    """Draw the frames of a page, a proxy and a server in three columns over time.
+    """Draw the frames of a page, a proxy and a server in three columns over time, counted from 0.
 
     Args:
         trace: of a simulated network; its session 1 goes from page to proxy, session 2 from proxy to server.
@@ -457,8 +457,8 @@ def two_legs(trace: Trace) -> Picture:
     for place, name in enumerate(PLACES):
         axes.axvline(place, color=INK, linewidth=1)
         axes.text(place, 1.03, name, transform=axes.get_xaxis_transform(), ha="center", weight="bold")
-    for each in frames:
-        _draw_leg(axes, each)
+    for number, each in enumerate(frames):
+        _draw_leg(axes, number, each)
     first, last = frames[0].time, frames[-1].received or frames[-1].time
     axes.set_ylim(last + 0.06 * (last - first), first - 0.06 * (last - first))
     axes.set_xlim(-0.2, 2.2)
@@ -468,15 +468,16 @@ def two_legs(trace: Trace) -> Picture:
     return Picture(figure, "\n".join([head, *map(_leg_line, range(len(frames)), frames)]))
 
 
-def _draw_leg(axes: Axes, each: TracedFrame) -> None:
-    """Draw one frame on its leg, with what it is on its arrow."""
+def _draw_leg(axes: Axes, number: int, each: TracedFrame) -> None:
+    """Draw one frame on its leg, with its number and what it is on its arrow."""
     begin, end = (each.session - 1, each.session)[:: 1 if each.sender == "client" else -1]
     received = each.time if each.received is None else each.received
     colour = VERMILION if isinstance(each.frame, Close) else BLUE
     axes.annotate("", (end, received), (begin, each.time), arrowprops={"arrowstyle": "-|>", "color": colour})
     middle = (each.session - 0.5, (each.time + received) / 2)
     box = {"facecolor": PAPER, "edgecolor": "none", "pad": 1}
-    axes.text(*middle, _in_short(each.frame), ha="center", va="center", fontsize=9, color=colour, bbox=box)
+    label = f"{number}: {_in_short(each.frame)}"
+    axes.text(*middle, label, ha="center", va="center", fontsize=9, color=colour, bbox=box)
 
 
 def _leg_line(number: int, each: TracedFrame) -> str:
