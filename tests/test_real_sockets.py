@@ -445,16 +445,21 @@ def test_loop_that_ends_with_open_sessions_logs_nothing(caplog):
 
 
 @pytest.mark.parametrize(
-    ("act", "code", "heard"),
+    ("act", "code", "heard", "kept"),
     [
-        (bytes.fromhex("88 02 0f a1"), 4001, ["Close 4001"]),
-        (bytes.fromhex("88 00"), 1005, ["Close without a code"]),
-        (bytes.fromhex("81 85 37 fa 21 3d 7f 9f 4d 51 58"), 1006, ["Close 1002: incorrect masking"]),
-        (b"", 1006, []),
+        (bytes.fromhex("88 02 0f a1"), 4001, ["Close 4001"], "keeps 4001"),
+        (bytes.fromhex("88 00"), 1005, ["Close without a code"], "keeps 1005"),
+        (
+            bytes.fromhex("81 85 37 fa 21 3d 7f 9f 4d 51 58"),
+            1006,
+            ["Close 1002: incorrect masking"],
+            "keeps 1002",
+        ),
+        (b"", 1006, [], "cuts"),
     ],
     ids=["code", "no code", "masked", "cut"],
 )
-def test_browser_client_says_its_act_and_notes_what_comes_back(act, code, heard):
+def test_browser_client_says_its_act_and_notes_what_comes_back(act, code, heard, kept):
     async def main():
         view = await BrowserClient({"act": act}).start()
         address = f"ws://127.0.0.1:{view.port}/?act=act&try=1"
@@ -468,6 +473,7 @@ def test_browser_client_says_its_act_and_notes_what_comes_back(act, code, heard)
     told = asyncio.run(main())
     assert told.code == code
     assert [line.partition(" after")[0] for line in told.heard] == heard
+    assert [said for _, tap, said in told.seen if tap == "server"] == [kept]
 
 
 @pytest.mark.parametrize("wire", [b"", b"GET / HTTP/1.1\r\n\r\n", b"\x81\x00" * 9, b"G" * 100_000])

@@ -41,6 +41,32 @@ def test_server_hears_why_the_page_was_told_1006(view):
     expect(row).to_contain_text("server hears Close 1002: Masked frame from server")
 
 
+@pytest.mark.parametrize(
+    ("act", "way", "said"),
+    [
+        ("Close 4001", "directly", ["close: 4001, clean", "◀ Close 4001", "▶ Close 4001", "keeps 4001"]),
+        ("Close 4001", "through the proxy", ["close: 1005, clean", "◀ Close 4001", "keeps 4001"]),
+        ("a masked text", "directly", ["error", "close: 1006, not clean", "keeps 1002"]),
+        ("a ping and a text", "through the proxy", ["says close(1000)", "keeps 1005"]),
+    ],
+)
+def test_three_taps_of_the_chosen_row_stand_in_columns(view, act, way, said):
+    choice = view.get_by_role("button", name=act, exact=True)
+    choice.press("Enter")
+    expect(view.get_by_role("button", name=act, exact=True)).to_be_focused()
+    taps = view.locator(".taps table", has_text=f"{act}, {way} in this page")
+    for each in said:
+        expect(taps.locator("td").get_by_text(each, exact=True)).to_have_count(1)
+
+
+def test_taps_tell_what_was_recorded_but_for_the_time(view):
+    for act, told in RECORDED["directly"].items():
+        view.get_by_role("button", name=act, exact=True).click()
+        rows = view.locator(".taps table").first.locator("tbody td:nth-child(n+2)")
+        found = [text for text in rows.all_text_contents() if text]
+        assert sorted(found) == sorted(moment.said for moment in told.seen)
+
+
 @pytest.mark.parametrize("theme", ["dark", "light"])
 def test_nothing_keeps_anybody_out(view, pictures, theme):
     change_theme(view.page, theme)

@@ -23,7 +23,7 @@ from wslearn import (
     simulate,
 )
 from wslearn.frames import Close
-from wslearn.lab.browser_client import Told
+from wslearn.lab.browser_client import Told, moments
 from wslearn.lab.exercises import (
     NOT_TRIED,
     Exercise,
@@ -39,27 +39,206 @@ from wslearn.simulation import SimulatedNetwork
 
 RECORDED = {
     "directly": {
-        "Close 4001": Told(4001, True, ("Close 4001",)),
-        "Close without a code": Told(1005, True, ("Close without a code",)),
-        "nothing, and cuts": Told(1006, False, ()),
-        "a masked text": Told(1006, False, ("Close 1002: Masked frame from server",)),
-        "wrong UTF-8": Told(1006, False, ("Close 1002: Invalid UTF-8 in text frame",)),
-        "Close 1011": Told(1011, True, ("Close 1011",)),
-        "a ping and a text": Told(1000, True, ("Pong after 0.3 ms", "Text '2:1' after 0.4 ms", "Close 1000")),
+        "Close 4001": Told(
+            4001,
+            True,
+            ("Close 4001",),
+            seen=moments(
+                "0.1 wire ◀ 101 Switching Protocols",
+                "11.1 page open",
+                "100.5 wire ◀ Close 4001",
+                "100.5 page close: 4001, clean",
+                "100.8 wire ▶ Close 4001",
+                "100.9 server keeps 4001",
+            ),
+        ),
+        "Close without a code": Told(
+            1005,
+            True,
+            ("Close without a code",),
+            seen=moments(
+                "0.1 wire ◀ 101 Switching Protocols",
+                "1.0 page open",
+                "100.4 wire ◀ Close without a code",
+                "100.4 page close: 1005, clean",
+                "100.7 wire ▶ Close without a code",
+                "100.8 server keeps 1005",
+            ),
+        ),
+        "nothing, and cuts": Told(
+            1006,
+            False,
+            (),
+            seen=moments(
+                "0.1 wire ◀ 101 Switching Protocols",
+                "1.4 page open",
+                "100.3 server cuts",
+                "100.3 page close: 1006, not clean",
+            ),
+        ),
+        "a masked text": Told(
+            1006,
+            False,
+            ("Close 1002: Masked frame from server",),
+            seen=moments(
+                "0.1 wire ◀ 101 Switching Protocols",
+                "0.6 page open",
+                "100.4 wire ◀ Text 'Hello'",
+                "100.4 page error",
+                "100.4 page close: 1006, not clean",
+                "100.7 wire ▶ Close 1002: Masked frame from server",
+                "100.8 wire ◀ Close 1000",
+                "100.8 server keeps 1002",
+            ),
+        ),
+        "wrong UTF-8": Told(
+            1006,
+            False,
+            ("Close 1002: Invalid UTF-8 in text frame",),
+            seen=moments(
+                "0.1 wire ◀ 101 Switching Protocols",
+                "1.2 page open",
+                "100.5 wire ◀ Text c3 28",
+                "100.5 page error",
+                "100.6 page close: 1006, not clean",
+                "100.9 wire ▶ Close 1002: Invalid UTF-8 in text frame",
+                "101.1 wire ◀ Close 1000",
+                "101.1 server keeps 1002",
+            ),
+        ),
+        "Close 1011": Told(
+            1011,
+            True,
+            ("Close 1011",),
+            seen=moments(
+                "0.1 wire ◀ 101 Switching Protocols",
+                "0.7 page open",
+                "100.5 wire ◀ Close 1011",
+                "100.5 page close: 1011, clean",
+                "100.9 wire ▶ Close 1011",
+                "100.9 server keeps 1011",
+            ),
+        ),
+        "a ping and a text": Told(
+            1000,
+            True,
+            ("Pong after 0.2 ms", "Text '2:1' after 0.9 ms", "Close 1000"),
+            seen=moments(
+                "0.1 wire ◀ 101 Switching Protocols",
+                "1.4 page open",
+                "100.5 wire ◀ Ping ''; Text '2:1'",
+                "100.5 page message '2:1', sends it back",
+                "100.8 wire ▶ Pong ''",
+                "101.5 wire ▶ Text '2:1'",
+                "1493.5 page says close(1000)",
+                "1494.6 wire ▶ Close 1000",
+                "1494.7 page close: 1000, clean",
+                "1494.7 wire ◀ Close 1000",
+                "1494.7 server keeps 1000",
+            ),
+        ),
     },
     "through the proxy": {
-        "Close 4001": Told(1005, True, ("Close 4001",)),
-        "Close without a code": Told(1005, True, ("Close without a code",)),
-        "nothing, and cuts": Told(1005, True, ()),
-        "a masked text": Told(1000, True, ("Text 'Hello'", "Close without a code")),
-        "wrong UTF-8": Told(1005, True, ()),
-        "Close 1011": Told(1005, True, ("Close 1011",)),
+        "Close 4001": Told(
+            1005,
+            True,
+            ("Close 4001",),
+            seen=moments(
+                "0.0 page open",
+                "0.1 wire ◀ 101 Switching Protocols",
+                "100.4 wire ◀ Close 4001",
+                "101.0 wire ▶ Close 4001",
+                "101.1 server keeps 4001",
+                "103.4 page close: 1005, clean",
+            ),
+        ),
+        "Close without a code": Told(
+            1005,
+            True,
+            ("Close without a code",),
+            seen=moments(
+                "0.0 page open",
+                "0.1 wire ◀ 101 Switching Protocols",
+                "100.5 wire ◀ Close without a code",
+                "101.0 wire ▶ Close without a code",
+                "101.1 server keeps 1005",
+                "104.7 page close: 1005, clean",
+            ),
+        ),
+        "nothing, and cuts": Told(
+            1005,
+            True,
+            (),
+            seen=moments(
+                "0.0 page open",
+                "0.5 wire ◀ 101 Switching Protocols",
+                "100.6 server cuts",
+                "103.8 page close: 1005, clean",
+            ),
+        ),
+        "a masked text": Told(
+            1000,
+            True,
+            ("Text 'Hello'", "Close without a code"),
+            seen=moments(
+                "-1.3 page open",
+                "0.1 wire ◀ 101 Switching Protocols",
+                "100.5 wire ◀ Text 'Hello'",
+                "102.7 page message 'Hello', sends it back",
+                "102.8 wire ▶ Text 'Hello'",
+                "1491.2 page says close(1000)",
+                "1491.2 wire ▶ Close without a code",
+                "1491.3 wire ◀ Close 1000",
+                "1491.3 server keeps 1005",
+                "1492.7 page close: 1000, clean",
+            ),
+        ),
+        "wrong UTF-8": Told(
+            1005,
+            True,
+            (),
+            seen=moments(
+                "0.0 page open",
+                "0.1 wire ◀ 101 Switching Protocols",
+                "100.6 wire ◀ Text c3 28",
+                "102.5 server keeps 1006",
+                "108.1 page close: 1005, clean",
+            ),
+        ),
+        "Close 1011": Told(
+            1005,
+            True,
+            ("Close 1011",),
+            seen=moments(
+                "0.0 page open",
+                "0.1 wire ◀ 101 Switching Protocols",
+                "100.6 wire ◀ Close 1011",
+                "101.4 wire ▶ Close 1011",
+                "101.5 server keeps 1011",
+                "105.2 page close: 1005, clean",
+            ),
+        ),
         "a ping and a text": Told(
-            1000, True, ("Pong after 0.2 ms", "Text '2:1' after 43.4 ms", "Close without a code")
+            1000,
+            True,
+            ("Pong after 0.5 ms", "Text '2:1' after 42.0 ms", "Close without a code"),
+            seen=moments(
+                "-0.8 page open",
+                "0.1 wire ◀ 101 Switching Protocols",
+                "100.5 wire ◀ Ping ''; Text '2:1'",
+                "101.1 wire ▶ Pong ''",
+                "103.0 page message '2:1', sends it back",
+                "142.5 wire ▶ Text '2:1'",
+                "1491.1 page says close(1000)",
+                "1491.1 wire ▶ Close without a code",
+                "1491.2 wire ◀ Close 1000",
+                "1491.2 server keeps 1005",
+                "1492.7 page close: 1000, clean",
+            ),
         ),
     },
 }
-"""What Chromium told its page, and the server heard, through jupyter-server-proxy 4.6."""
+"""What Chromium told its page, and three taps saw, the second time through jupyter-server-proxy 4.6."""
 
 SERVER_LEG = 2
 """The number of its session in a trace: the page comes to the proxy first."""
@@ -360,10 +539,7 @@ answer = ((4001, True), (1005, True), gone, gone, gone, (1011, True))
             "A Close is echoed on its own leg. What does the proxy say on the other one?",
             "Look for the first Close in the right half.",
         ),
-        starter="""
-print(two_legs(lost()))
-answer = (..., ...)
-""",
+        starter="answer = (..., ...)  # leg, frame",
         solution="""
 frames = lost().frames
 answer = ("server", next(n for n, each in enumerate(frames) if each.frame == Close() and each.session == 2))

@@ -1,21 +1,28 @@
 /* Opens real WebSockets from this page to the kernel, one for each act of the server, and says how they ended.
-   port, names, ways; rows: [{ name, sent, told: { way: { page, heard, extensions, live } } }].
-   Sent: { way, name, try, code, clean, extensions } for each connection that ended. */
+   port, names, ways, headings; rows: [{ name, sent, told: { way: { page, heard, extensions, live, seen } } }],
+   where seen has rows under the headings. Sent for each connection that ended:
+   { way, name, try, code, clean, extensions, log }, where log has pairs of ms since it opened and words. */
 
 const PATIENCE = 1500; // ms until the page closes what is still open
+const OTHER_LEG = 100; // ms that a proxy may need to end its other leg, before the server is asked what it saw
 
 // Resolves with the event that ends the connection; texts are sent back as they came.
 function converse(url) {
   return new Promise((ended) => {
     const socket = new WebSocket(url);
-    let opened = false;
+    let opened = null;
     let extensions = "";
-    const patience = setTimeout(() => socket.close(1000), PATIENCE);
-    socket.onopen = () => { opened = true; extensions = socket.extensions; };
-    socket.onmessage = (event) => socket.send(event.data);
+    const log = [];
+    const note = (words) => log.push([Math.max(0, performance.now() - (opened ?? performance.now())), words]);
+    const patience = setTimeout(() => { note("says close(1000)"); socket.close(1000); }, PATIENCE);
+    socket.onopen = () => { opened = performance.now(); extensions = socket.extensions; note("open"); };
+    socket.onmessage = (event) => { note(`message '${event.data}', sends it back`); socket.send(event.data); };
+    socket.onerror = () => note("error");
     socket.onclose = (event) => {
       clearTimeout(patience);
-      ended({ opened, extensions, code: event.code, clean: event.wasClean });
+      note(`close: ${event.code}, ${event.wasClean ? "clean" : "not clean"}`);
+      const end = { opened: opened !== null, extensions, log, code: event.code, clean: event.wasClean };
+      setTimeout(() => ended(end), OTHER_LEG);
     };
   });
 }
@@ -28,8 +35,10 @@ function render({ model, el }) {
   const heads = ["the server says", "bytes", ...ways.map((way) => `the page is told, ${way}`)];
   const table = element("table", {},
     element("thead", {}, element("tr", {}, ...heads.map((name) => element("th", { scope: "col" }, name)))), body);
+  const taps = element("div", { class: "taps" });
+  let chosen = model.get("names")[0];
   el.append(element("div", { class: "wslearn wslearn-browser-client" },
-    element("div", { class: "head" }, ...buttons, status), element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "what the page was told" }, table)));
+    element("div", { class: "head" }, ...buttons, status), element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "what the page was told" }, table), taps));
 
   function cell(told) {
     if (!told.page) return element("td", {}, "");
@@ -39,9 +48,27 @@ function render({ model, el }) {
       element("strong", {}, told.page), element("span", { class: "quiet" }, told.live ? " in this page" : " recorded"), ...notes);
   }
 
+  // The three taps of one way on one axis of time.
+  function tapped(name, way, { seen, live }) {
+    const cells = (row) => [element("td", { class: "mono" }, row[0]), ...row.slice(1).map((said) => element("td", {}, said))];
+    const caption = element("caption", {}, element("strong", {}, `${name}, ${way}`), element("span", { class: "quiet" }, live ? " in this page" : " recorded"));
+    return element("table", {}, caption,
+      element("thead", {}, element("tr", {}, ...model.get("headings").map((each) => element("th", { scope: "col" }, each)))),
+      element("tbody", {}, ...seen.map((row) => element("tr", {}, ...cells(row)))));
+  }
+
+  function choice(name) {
+    const button = element("button", { type: "button", class: "choice", "aria-pressed": String(name === chosen), title: "show the three taps" }, name);
+    button.addEventListener("click", () => { chosen = name; draw(); body.querySelector("[aria-pressed=true]").focus(); });
+    return button;
+  }
+
   function draw() {
-    body.replaceChildren(...model.get("rows").map(({ name, sent, told }) => element("tr", {},
-      element("th", { scope: "row" }, name), element("td", { class: "mono" }, sent), ...ways.map((way) => cell(told[way])))));
+    const rows = model.get("rows");
+    body.replaceChildren(...rows.map(({ name, sent, told }) => element("tr", {},
+      element("th", { scope: "row" }, choice(name)), element("td", { class: "mono" }, sent), ...ways.map((way) => cell(told[way])))));
+    const told = rows.find(({ name }) => name === chosen)?.told ?? {};
+    taps.replaceChildren(...ways.filter((way) => told[way]?.seen?.length).map((way) => tapped(chosen, way, told[way])));
   }
 
   async function run(way) {
