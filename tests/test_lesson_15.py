@@ -140,7 +140,7 @@ def test_readers_are_played(repair, expected):
     [
         ({"timeout": 8}, f"✓ right: {PLAYED} the phone stays through 4 stalls"),
         ({"ping_period": 15, "timeout": 15}, "✓ right"),
-        ({"ping_period": 28, "timeout": 2}, f"✗ not yet: {PLAYED}, with stalls that come"),
+        ({"ping_period": 28, "timeout": 2}, f"✗ not yet: {PLAYED} with stalls that come"),
         ({"ping_period": 14, "timeout": 3}, "✗ not yet: "),
         ({"timeout": 2.5}, f"✗ not yet: {PLAYED} the phone is thrown out at"),
         ({"ping_period": 1}, f"✗ not yet: {PLAYED} the phone is thrown out at 3"),

@@ -128,7 +128,7 @@ def mend_heartbeat(options: Any) -> Verdict:
     for later in LATER:
         ended = ride(later, **{"ping_period": 5, "timeout": 2, **options})
         if ended.time < PULLED + later:
-            stalls = f", with stalls that come {later} s later," if later else ""
+            stalls = f" with stalls that come {later} s later," if later else ""
             return not_yet(
                 f"{PLAYED}{stalls} the phone is thrown out at {ended.time:.0f} s, and it was there"
             )
