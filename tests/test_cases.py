@@ -42,19 +42,27 @@ def test_answer_of_another_form_is_told_and_is_no_guess(opened, answer):
             guess(0),
             "◐ almost: guess 1: 2 of 3 fit; frame: 0 is the client's Text 'Goal!', and that is not it",
         ),
-        (guess(17), "◐ almost: guess 1: 2 of 3 fit; frame: 17 is none of 0 to 5"),
-        (guess([4]), "◐ almost: guess 1: 2 of 3 fit; frame: [4] is none of 0 to 5"),
-        (guess("4"), "◐ almost: guess 1: 2 of 3 fit; frame: '4' is none of 0 to 5"),
-        (
-            guess(rule="UTF8"),
-            "◐ almost: guess 1: 2 of 3 fit; rule: 'UTF8' is none of byte order, UTF-8, masking",
-        ),
         (guess(5, "UTF-8"), "✗ not yet: guess 1: 1 of 3 fit; frame: frame 5 is the server's Close"),
         (guess(side="server"), "◐ almost: guess 1: 2 of 3 fit; side: the server does what the header says"),
     ],
 )
 def test_wrong_guess_names_the_first_part_that_is_wrong(opened, answer, expected):
     assert repr(opened.check(answer)).startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (guess(17), "✗ not yet: frame: 17 is none of 0 to 5; this counts as no guess"),
+        (guess([4]), "✗ not yet: frame: [4] is none of 0 to 5"),
+        (guess("4"), "✗ not yet: frame: '4' is none of 0 to 5"),
+        (guess(0, "UTF8"), "✗ not yet: rule: 'UTF8' is none of byte order, UTF-8, masking"),
+        (guess(side=["client"]), "✗ not yet: side: ['client'] is none of client, server"),
+    ],
+)
+def test_answer_that_is_none_of_those_to_choose_from_is_no_guess(opened, answer, expected):
+    assert repr(opened.check(answer)).startswith(expected)
+    assert progress().taken == {}
 
 
 def test_third_wrong_guess_is_told_openly_and_the_repair_is_still_to_be_made(opened):

@@ -131,6 +131,8 @@ class Case(Exercise):
         parts = [*self._parts(answer)]
         if any(part.given in (..., None, "...") for part in parts):
             return NOT_TRIED
+        if unknown := next(filter(None, map(self._unknown, parts)), ""):
+            return not_yet(f"{unknown}; this counts as no guess")
         if wrong := [part for part in parts if not part.fits]:
             return self._guessed(parts, wrong)
         if answer["repair"] is ...:
@@ -149,18 +151,21 @@ class Case(Exercise):
             for n, each in enumerate(want):
                 yield Part(f"{name} {n + 1}", name, given[n] if is_pair else given, each)
 
-    def _why(self, part: Part) -> str:
-        """Return why a part is not it."""
+    def _unknown(self, part: Part) -> str:
+        """Return what can be given, where something else is; nothing where it can be."""
         choices = self.choices.get(part.name)
         frames = self.evidence().frames
-        if choices and part.given not in choices:
-            return f"{part.given!r} is none of {', '.join(choices)}"
-        if not choices and part.given not in range(len(frames)):
-            return f"{part.given!r} is none of 0 to {len(frames) - 1}"
+        if part.given in (choices or range(len(frames))):
+            return ""
+        among = ", ".join(choices) if choices else f"0 to {len(frames) - 1}"
+        return f"{part.label}: {part.given!r} is none of {among}"
+
+    def _why(self, part: Part) -> str:
+        """Return why a part is not it."""
         for name in (part.label, part.name):
             if why := self.astray.get(name, {}).get(part.given):
                 return why
-        if choices:
+        if part.name in self.choices:
             return f"{part.given!r} is not it"
         return f"{part.given} is the {self.evidence().said(part.given)}, and that is not it"
 
