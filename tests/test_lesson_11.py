@@ -5,7 +5,7 @@ import wslearn.extensions
 from wslearn import Codec, Deflate, Extension, Text
 from wslearn.extensions import Deflater
 from wslearn.lab.exercises import exercise
-from wslearn.lab.lesson_11 import ANSWERS, mebibytes, our_outcome, score_messages, their_outcome
+from wslearn.lab.lesson_11 import ANSWERS, encrypted, mebibytes, our_outcome, score_messages, their_outcome
 
 pytestmark = pytest.mark.usefixtures("own_folder")
 
@@ -37,6 +37,13 @@ def test_score_messages_take_as_many_bytes_with_another_build_of_zlib(monkeypatc
     usual = sizes()
     monkeypatch.setattr(wslearn.extensions, "zlib", zlib_ng)
     assert sizes() == usual
+
+
+@pytest.mark.parametrize("size", [0, 5, 125])
+def test_tls_hides_what_a_frame_says_and_not_how_long_it_is(size):
+    frame = bytes([0x82, size]) + b"g" * size
+    assert len(encrypted(frame)) == len(frame) + 22
+    assert b"gg" not in encrypted(frame)
 
 
 # 11.1

@@ -10,6 +10,7 @@ import asyncio
 import json
 import random
 import re
+import ssl
 import zlib
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
@@ -43,6 +44,7 @@ from wslearn.dissection import dissect
 from wslearn.extensions import Parameters
 from wslearn.handshake import accept_key
 from wslearn.lab.answers import in_hex
+from wslearn.lab.certificate import make_certificate
 from wslearn.lab.exercises import (
     Exercise,
     Verdict,
@@ -82,6 +84,20 @@ def heads(trace: Trace, session: int = 1) -> list[str]:
         re.search(rb"Sec-WebSocket-Extensions: (.*)\r", head) for head in (shaken.request, shaken.response)
     )
     return [line[1].decode() if line else "-" for line in found]
+
+
+def encrypted(frame: bytes) -> bytes:
+    """Return what TLS makes of a frame that a server sends, on a connection in memory."""
+    serving, trusting = make_certificate("127.0.0.1")
+    to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
+    server = serving.wrap_bio(to_server, to_client, server_side=True)
+    client = trusting.wrap_bio(to_client, to_server, server_hostname="127.0.0.1")
+    for end in (client, server, client, server):
+        with suppress(ssl.SSLWantReadError):
+            end.do_handshake()
+    to_client.read()
+    server.write(frame)
+    return to_client.read()
 
 
 def echo_server(extensions: Sequence[Extension]) -> Application:
