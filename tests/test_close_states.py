@@ -52,7 +52,7 @@ def test_close_and_its_echo_are_walked_by_both_ends():
     assert CloseStates(wire, server=server, client=client).plain().splitlines() == [
         "time/s  client                  server                     what",
         "3.3000    connecting            → open                     "
-        "server sends 101 Switching Protocols (section 4.1)",
+        "server sends 101 Switching Protocols (section 4.2.2)",
         "3.4000  → open                    open                     "
         "client receives 101 Switching Protocols (section 4.1)",
         "3.4600  → closing: Close sent     open                     client sends Close 1000 (section 7.1.2)",
@@ -108,6 +108,7 @@ def test_close_for_a_violation_is_sent_by_the_end_that_found_it():
     view = CloseStates(converse("server", break_a_rule))
     assert path(view)[2:] == [("server", "sent"), ("client", "received"), ("server", "cut")]
     assert view.path[-1].what.startswith("is over: 1002")
+    assert view.path[-1].section == "7.1.4"
 
 
 def test_refused_handshake_ends_before_it_opens():

@@ -25,8 +25,10 @@ STATES = {
     "received": ("closing: Close received", "7.1.3"),
     "both": ("closing: both Closes", "7.1.3"),
     "clean": ("closed, cleanly", "7.1.4"),
-    "cut": ("closed, not cleanly", "7.1.5"),
+    "cut": ("closed, not cleanly", "7.1.4"),
 }
+# "the server considers the WebSocket connection to be established" in 4.2.2, the client in 4.1
+OPENS: dict[Sender, str] = {"client": "4.1", "server": "4.2.2"}
 SIDES: tuple[Sender, Sender] = ("client", "server")
 OTHER: dict[Sender, Sender] = {"client": "server", "server": "client"}
 # Where a Close leads that is sent, and one that is received.
@@ -73,22 +75,22 @@ def steps(
     states: dict[Sender, str] = {"client": "connecting", "server": "connecting"}
     found = []
     for moment in sorted(moments):
-        state, section = _next(states[moment.side], moment.event)
+        state, section = _next(states[moment.side], moment.event, moment.side)
         if state is not None:
             states[moment.side] = state
             found.append(Step(moment.time, moment.side, state, moment.what, section))
     return found
 
 
-def _next(state: str, event: str) -> tuple[str | None, str]:
+def _next(state: str, event: str, side: Sender) -> tuple[str | None, str]:
     """Return where an event leads, and the section that says so; None where it leads nowhere."""
     match state, event:
         case ("clean" | "cut" | "refused", _):
             return None, ""
         case "connecting", "opened":
-            return "open", "4.1"
+            return "open", OPENS[side]
         case "connecting", "refused":
-            return "refused", "4.1"
+            return "refused", OPENS[side]
         case _, "sent":
             return SENDS.get(state), "5.5.1" if state == "received" else "7.1.2"
         case _, "received":
@@ -96,7 +98,7 @@ def _next(state: str, event: str) -> tuple[str | None, str]:
         case "both", "ended":
             return "clean", "7.1.4"
         case _, "ended":
-            return "cut", "7.1.5"
+            return "cut", "7.1.4"
     return None, ""
 
 
