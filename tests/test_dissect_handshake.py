@@ -152,12 +152,21 @@ def test_it_prints_as_a_table_and_html_escapes_what_came() -> None:
         repr(head)
         == """\
 request: 28 bytes, incomplete
-field    bits          value       meaning                                                       RFC 6455
-method   bits 0–23     'GET'       a handshake is a GET                                          4.1
-target   bits 32–63    '/<b>'      which of the server's resources is meant                      4.1
-version  bits 72–135   'HTTP/1.1'  the version of HTTP                                           4.1
-Host     bits 152–207  'a'         whom the request is for, as one address may serve many names  4.1
+field    bytes        value       meaning                                                       RFC 6455
+method   bytes 0–2    'GET'       a handshake is a GET                                          4.1
+target   bytes 4–7    '/<b>'      which of the server's resources is meant                      4.1
+version  bytes 9–16   'HTTP/1.1'  the version of HTTP                                           4.1
+Host     bytes 19–25  'a'         whom the request is for, as one address may serve many names  4.1
 missing: the blank line that ends the head"""
     )
     assert "/&lt;b&gt;" in head._repr_html_()
     assert repr(dissect_handshake(b"")) == "no handshake: 0 bytes"
+
+
+def test_place_of_a_broken_rule_is_told_by_line_and_bytes() -> None:
+    head = dissect_handshake(b"GET / HTTP/1.0\r\nHost: a\r\nno header\r\n\r\n")
+    assert [head.told(each).partition("), ")[2] for each in head.violations[:3]] == [
+        "line 1, bytes 6–13",
+        "line 3, bytes 25–33",
+        "before the blank line",
+    ]

@@ -451,3 +451,18 @@ def test_fields_and_violations_print_on_one_line() -> None:
     assert repr(hello.violations[0]) == (
         "Violation(message='unmasked frame from a client', section='5.1', start=8, length=1)"
     )
+
+
+@pytest.mark.parametrize(
+    ("wire", "place"),
+    [
+        ("8380", "bits 4–7"),
+        ("8900 00", ""),
+        ("8103 41ff41", "byte 3 of the frame"),
+        ("8802 03ed", "bytes 2–3 of the frame"),
+        ("89fe 0100", "bits 9–31"),
+    ],
+)
+def test_place_of_a_broken_rule_is_told_in_bytes_where_they_are_whole(wire: str, place: str) -> None:
+    frame = dissect(bytes.fromhex(wire))
+    assert "".join(frame.told(each).partition("), ")[2] for each in frame.violations) == place

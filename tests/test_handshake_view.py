@@ -75,7 +75,11 @@ def test_lines_stand_at_their_bits_and_say_what_they_mean():
 def test_broken_rules_stand_below_the_heads():
     view = Handshake(REQUEST.replace(b"Upgrade: websocket\r\n", b""), RESPONSE.replace(b": s3pP", b": S3pP"))
     assert [len(side["violations"]) for side in view.sides] == [1, 1]
-    assert "violation: no Upgrade header: websocket is needed (RFC 6455, section 4.1), bits" in view.plain()
+    missing, wrong = view.plain().splitlines()[-2:]
+    assert missing == (
+        "violation: no Upgrade header: websocket is needed (RFC 6455, section 4.1), before the blank line"
+    )
+    assert wrong.endswith("answers the key (RFC 6455, section 4.2.2), line 4, bytes 75–124")
 
 
 @pytest.mark.parametrize(

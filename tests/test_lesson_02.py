@@ -188,7 +188,7 @@ def test_trace_holds_three_refusals_and_hides_the_cookie():
 @pytest.mark.parametrize("request_head", REFUSED)
 def test_each_refused_request_breaks_one_rule(request_head):
     [violation] = dissect_handshake(request_head).violations
-    assert GUILTY[REFUSED.index(request_head)] in violation.told.lower()
+    assert GUILTY[REFUSED.index(request_head)] in violation.message.lower()
 
 
 def test_each_refused_request_has_other_lines_to_keep():

@@ -73,11 +73,6 @@ class Violation(NamedTuple):
     start: int
     length: int
 
-    @property
-    def told(self) -> str:
-        """The rule with its section and the bits, in one line."""
-        return f"{self.message} (RFC 6455, section {self.section}), {_bits(self.start, self.length)}"
-
 
 class ClaimsBits(Protocol):
     """What a dissection wants to know of an extension: the numbers of the RSV bits that it uses."""
@@ -90,18 +85,31 @@ class Printed:
     """Something that prints as a table of fields under one line, with notes below it."""
 
     fields: tuple[Field, ...]
+    _unit = "bit"
+
+    def told(self, violation: Violation) -> str:
+        """Return a rule with its section and the place where it is broken, in one line."""
+        return f"{violation.message} (RFC 6455, section {violation.section}), {self._place(violation)}"
 
     def _summary(self) -> str:
+        raise NotImplementedError
+
+    def _place(self, violation: Violation) -> str:
         raise NotImplementedError
 
     def _notes(self) -> Iterator[tuple[str, str]]:
         raise NotImplementedError
 
     def __repr__(self) -> str:
-        return _as_text(self._summary(), [_cells(field) for field in self.fields], self._notes())
+        return _as_text(self._summary(), self._rows(), self._notes())
 
     def _repr_html_(self) -> str:
-        return _as_html(self._summary(), [_cells(field) for field in self.fields], self._notes())
+        return _as_html(self._summary(), self._rows(), self._notes())
+
+    def _rows(self) -> list[_Row]:
+        """Return the headings, and a row for each field."""
+        rows = [(f.name, _span(self._unit, f), _value(f), f.meaning, f.section) for f in self.fields]
+        return [("field", f"{self._unit}s", "value", "meaning", "RFC 6455"), *rows]
 
 
 @dataclass(frozen=True, repr=False)
@@ -142,6 +150,11 @@ class Dissection(Printed):
         size = f"header {_bytes(self.header_size)}, payload {_bytes(self.payload_length)}"
         return f"{self.kind}{whose}: {size}{', incomplete' if self.missing else ''}"
 
+    def _place(self, violation: Violation) -> str:
+        if violation.start % 8 or violation.length % 8:
+            return _span("bit", violation)
+        return f"{_span('byte', violation)} of the frame"
+
     def _notes(self) -> Iterator[tuple[str, str]]:
         if self.masked != self.unmasked:
             yield "masked", _hex(self.masked)
@@ -151,7 +164,7 @@ class Dissection(Printed):
         if self.missing and self.fields:
             yield "missing", self.missing
         for violation in self.violations:
-            yield "violation", violation.told
+            yield "violation", self.told(violation)
         if self.rest:
             yield "rest", f"{_bytes(len(self.rest))} of what follows"
 
@@ -546,6 +559,7 @@ class HandshakeDissection(Printed):
     violations: tuple[Violation, ...]
     rest: bytes
     missing: str
+    _unit = "byte"
 
     @property
     def complete(self) -> bool:
@@ -562,11 +576,18 @@ class HandshakeDissection(Printed):
             return "no handshake: 0 bytes"
         return f"{self.kind}: {_bytes(len(self.wire))}{'' if self.complete else ', incomplete'}"
 
+    def _place(self, violation: Violation) -> str:
+        at = violation.start // 8
+        if self.complete and at == len(self.wire) - 2:
+            return "before the blank line"
+        line = 1 + self.wire.count(b"\r\n", 0, at)
+        return f"line {line}, {_span('byte', violation)}"
+
     def _notes(self) -> Iterator[tuple[str, str]]:
         if self.missing and self.wire:
             yield "missing", self.missing
         for violation in self.violations:
-            yield "violation", violation.told
+            yield "violation", self.told(violation)
         if self.rest:
             yield "rest", f"{_bytes(len(self.rest))} of what follows"
 
@@ -773,29 +794,23 @@ def _holds(field: Field, size: int, section: str) -> Iterator[Violation]:
 # ── printing ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _cells(field: Field) -> _Row:
-    return (field.name, _bits(field.start, field.length), _value(field), field.meaning, field.section)
-
-
-HEADINGS = ("field", "bits", "value", "meaning", "RFC 6455")
 LEFT = 'style="text-align:left"'
 _Row = tuple[str, str, str, str, str]
 
 
-def _as_text(summary: str, cells: list[_Row], notes: Iterable[tuple[str, str]]) -> str:
+def _as_text(summary: str, rows: list[_Row], notes: Iterable[tuple[str, str]]) -> str:
     """Return a table under a line, and the notes below it."""
-    rows = [HEADINGS, *cells] if cells else []
-    widths = [max(len(row[column]) for row in rows) for column in range(4)] if rows else []
-    lines = ["  ".join([*map(str.ljust, row, widths), row[-1]]) for row in rows]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    lines = ["  ".join([*map(str.ljust, row, widths), row[-1]]) for row in rows] if rows[1:] else []
     return "\n".join([summary, *lines, *(f"{name}: {text}" for name, text in notes)])
 
 
-def _as_html(summary: str, cells: list[_Row], notes: Iterable[tuple[str, str]]) -> str:
-    head = "".join(f'<th scope="col" {LEFT}>{name}</th>' for name in HEADINGS)
+def _as_html(summary: str, rows: list[_Row], notes: Iterable[tuple[str, str]]) -> str:
+    head = "".join(f'<th scope="col" {LEFT}>{name}</th>' for name in rows[0])
     items = "".join(f"<li><strong>{name}</strong>: {_note(name, text)}</li>" for name, text in notes)
     return (
         f"<table><caption {LEFT}>{escape(summary)}</caption>"
-        f"<thead><tr>{head}</tr></thead><tbody>{''.join(map(_html_row, cells))}</tbody></table>"
+        f"<thead><tr>{head}</tr></thead><tbody>{''.join(map(_html_row, rows[1:]))}</tbody></table>"
         + (f"<ul>{items}</ul>" if items else "")
     )
 
@@ -811,8 +826,11 @@ def _html_row(cells: _Row) -> str:
     )
 
 
-def _bits(start: int, length: int) -> str:
-    return f"bit {start}" if length == 1 else f"bits {start}–{start + length - 1}"
+def _span(unit: str, place: Field | Violation) -> str:
+    """Say where bits stand, in bits or in bytes."""
+    size = 8 if unit == "byte" else 1
+    first, count = place.start // size, place.length // size
+    return f"{unit} {first}" if count == 1 else f"{unit}s {first}–{first + count - 1}"
 
 
 def _value(field: Field) -> str:

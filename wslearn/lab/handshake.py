@@ -12,7 +12,7 @@ from typing import Any
 
 import traitlets
 
-from wslearn.dissection import Field, HandshakeDissection, Violation, dissect_handshake
+from wslearn.dissection import Field, HandshakeDissection, dissect_handshake
 from wslearn.handshake import GUID, accept_key
 from wslearn.lab.answers import in_hex
 from wslearn.lab.frame_inspector import said
@@ -141,7 +141,7 @@ class Handshake(View):
         if self.steps:
             names = max(len(step["name"]) for step in self.steps)
             lines += ["", *(f"{step['name']:<{names}}  {step['value']}" for step in self.steps)]
-        return "\n".join([*lines, *(f"violation: {violation.told}" for violation in self._violations())])
+        return "\n".join([*lines, *(f"violation: {violation}" for violation in self._violations())])
 
     def html(self) -> str:
         """Return both heads side by side in a table, the steps, what is wrong, and what each line means."""
@@ -151,7 +151,7 @@ class Handshake(View):
         )
         named = [(step["name"].partition(" ")[2], step["value"]) for step in self.steps]
         items = "".join(f"<li>{escape(name)}: <code>{escape(value)}</code></li>" for name, value in named)
-        wrong = "".join(f"<li>{escape(violation.told)}</li>" for violation in self._violations())
+        wrong = "".join(f"<li>{escape(violation)}</li>" for violation in self._violations())
         tables = "".join(head._repr_html_() for head in (self._request, self._response) if head.wire)
         return (
             f"<table><thead><tr>{titles}</tr></thead><tbody><tr>{cells}</tr></tbody></table>"
@@ -160,8 +160,8 @@ class Handshake(View):
             + (f"<details><summary>What each line means</summary>{tables}</details>" if tables else "")
         )
 
-    def _violations(self) -> list[Violation]:
-        return [*self._request.violations, *self._response.violations]
+    def _violations(self) -> list[str]:
+        return [head.told(each) for head in (self._request, self._response) for each in head.violations]
 
 
 NOTHING = TracedHandshake(0.0, 0, b"", b"", 0, 0)
