@@ -60,13 +60,45 @@ def test_untouched_sitting_is_told_its_first_red_case(number, expected):
     assert verdict(number, answered(number, exercise(number).starter)).startswith(expected)
 
 
-def test_one_red_case_is_almost_right_and_its_rule_is_told():
-    code = exercise("14.3").solution_code.replace("length > 125", "length > 126")
-    found = verdict("14.3", answered("14.3", code))
-    assert found.startswith(
-        "◐ almost: 29 of 30 are green; case 26 is red: a ping of 126 bytes: byte 0 is 8a,"
-    )
-    assert found.endswith("at most 125 bytes of payload: Close 1002. (RFC 6455, section 5.5)")
+@pytest.mark.parametrize(
+    ("number", "old", "new", "begin", "end"),
+    [
+        (
+            "14.1",
+            ' or not headers.get("host")',
+            "",
+            "9 of 10 are green; case 5 is red: a request without Host: the answer has the status 101,",
+            "without Host it is a bad one, 400. (RFC 6455, section 4.2.1)",
+        ),
+        (
+            "14.2",
+            "except ValueError:\n        yield 1002",
+            "finally:\n        pass",
+            "19 of 20 are green; case 13 is red: a length in more bytes than it needs: the server raised",
+            "The shortest form of a length has to be used: Close 1002. (RFC 6455, section 5.2)",
+        ),
+        (
+            "14.3",
+            "length > 125",
+            "length > 126",
+            "29 of 30 are green; case 26 is red: a ping of 126 bytes: byte 0 is 8a,",
+            "at most 125 bytes of payload: Close 1002. (RFC 6455, section 5.5)",
+        ),
+        (
+            "14.3",
+            "opcode not in (0, 1, 2, 8, 9, 10) or ",
+            "",
+            "29 of 30 are green; case 27 is red: an opcode that nobody has defined: byte 0 is 83,",
+            "are reserved, and fail the connection: Close 1002. (RFC 6455, section 5.2)",
+        ),
+    ],
+)
+def test_one_red_case_is_almost_right_and_its_rule_is_told(number, old, new, begin, end):
+    code = exercise(number).solution_code
+    assert old in code
+    found = verdict(number, answered(number, code.replace(old, new)))
+    assert found.startswith(f"◐ almost: {begin}")
+    assert found.endswith(end)
 
 
 def test_what_is_no_server_is_told():
