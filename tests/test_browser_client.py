@@ -35,6 +35,14 @@ def test_what_the_page_was_told_stands_in_its_row():
     ]
 
 
+def test_what_the_server_sees_behind_the_words_of_the_page_is_added():
+    view = BrowserClient(ACTS, RECORDED)
+    view._page_said(view, {"way": "directly", "name": "cut", "try": "1", "code": 1006, "clean": False}, [])
+    view._seen["1"] = [*moments("100.4 server cuts")]
+    view._join("1")
+    assert view.rows[1]["told"]["directly"]["seen"] == [["100.4", "", "", "cuts"]]
+
+
 @pytest.mark.parametrize("message", [{}, {"way": "directly"}, {"way": 1, "name": "cut"}])
 def test_other_messages_change_nothing(message):
     view = BrowserClient(ACTS)

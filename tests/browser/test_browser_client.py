@@ -63,6 +63,7 @@ def test_taps_tell_what_was_recorded_but_for_the_time(view):
     for act, told in RECORDED["directly"].items():
         view.get_by_role("button", name=act, exact=True).click()
         rows = view.locator(".taps table").first.locator("tbody td:nth-child(n+2)")
+        expect(rows).to_have_count(3 * len(told.seen))
         found = [text for text in rows.all_text_contents() if text]
         assert sorted(found) == sorted(moment.said for moment in told.seen)
 

@@ -106,6 +106,7 @@ class BrowserClient(Meeting):
         self.told: dict[str, dict[str, Told]] = {}
         self._heard: dict[str, list[str]] = {}
         self._seen: dict[str, list[Moment]] = {}
+        self._said: dict[str, dict[str, Any]] = {}
         super().__init__(names=list(acts))
         self.on_msg(self._page_said)
         self._draw()
@@ -117,8 +118,8 @@ class BrowserClient(Meeting):
             asked = dict(parse_qsl(urlsplit(request.value("target") or "").query))
             key, act = request.value("sec-websocket-key"), self.acts.get(asked.get("act", ""))
             if key is not None and act is not None:
-                heard = self._heard[asked.get("try", "")] = []
-                seen = self._seen[asked.get("try", "")] = []
+                number = asked.get("try", "")
+                heard, seen = self._heard.setdefault(number, []), self._seen.setdefault(number, [])
                 note = _notes(seen)
                 writer.write(upgrade_response(key).encode())
                 note("wire", "◀ 101 Switching Protocols")
@@ -130,18 +131,28 @@ class BrowserClient(Meeting):
                     writer.write(CLOSE)
                     note("wire", "◀ Close 1000")
                 note("server", "cuts" if not act else f"keeps {_kept(seen)}")
+                self._join(number)
         writer.close()
 
     def _page_said(self, view: View, told: dict[str, Any], buffers: list[bytes]) -> None:
         """Take what the page was told of one connection."""
         match told:
-            case {"way": str(way), "name": str(name), "try": str(number), "code": code, "clean": clean}:
-                heard = tuple(self._heard.get(number, ()))
-                served = self._seen.get(number, [])
-                seen = (*served, *_of_page(told.get("log"), served))
-                found = Told(int(code), bool(clean), heard, str(told.get("extensions", "")), seen)
-                self.told.setdefault(way, {})[name] = found
-                self._draw()
+            case {"way": str(), "name": str(), "try": str(number), "code": int(), "clean": bool()}:
+                self._said[number] = told
+                self._join(number)
+
+    def _join(self, number: str) -> None:
+        """Put together what both ends say of one connection, whichever of them has ended last."""
+        if told := self._said.get(number):
+            served = self._seen.get(number, [])
+            self.told.setdefault(told["way"], {})[told["name"]] = Told(
+                told["code"],
+                told["clean"],
+                tuple(self._heard.get(number, ())),
+                str(told.get("extensions", "")),
+                (*served, *_of_page(told.get("log"), served)),
+            )
+            self._draw()
 
     def _draw(self) -> None:
         self.rows = [

@@ -4,7 +4,6 @@
    { way, name, try, code, clean, extensions, log }, where log has pairs of ms since it opened and words. */
 
 const PATIENCE = 1500; // ms until the page closes what is still open
-const OTHER_LEG = 100; // ms that a proxy may need to end its other leg, before the server is asked what it saw
 
 // Resolves with the event that ends the connection; texts are sent back as they came.
 function converse(url) {
@@ -21,8 +20,7 @@ function converse(url) {
     socket.onclose = (event) => {
       clearTimeout(patience);
       note(`close: ${event.code}, ${event.wasClean ? "clean" : "not clean"}`);
-      const end = { opened: opened !== null, extensions, log, code: event.code, clean: event.wasClean };
-      setTimeout(() => ended(end), OTHER_LEG);
+      ended({ opened: opened !== null, extensions, log, code: event.code, clean: event.wasClean });
     };
   });
 }
