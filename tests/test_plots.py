@@ -1,6 +1,9 @@
 """Pictures show what passed, print the numbers that matter, and stay small."""
 
 import asyncio
+import os
+import subprocess
+import sys
 from functools import cache
 
 import pytest
@@ -13,6 +16,15 @@ from wslearn.lab.still import Still
 
 MAX_PICTURE = 60_000  # bytes
 PNG = b"\x89PNG\r\n"
+
+
+def test_no_word_of_matplotlibs_caches_gets_into_a_lesson(tmp_path):
+    no_folder = tmp_path / "file"
+    no_folder.touch()
+    environment = os.environ | {"MPLCONFIGDIR": str(no_folder)}
+    command = [sys.executable, "-c", "import wslearn.lab.plots"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
 
 
 def rides(fault=None, ping_period=5, timeout=5, until=30):

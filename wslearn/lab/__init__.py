@@ -4,6 +4,8 @@ Each view is a widget with a text and an HTML form for where there is no kernel.
 imported by `wslearn.lab.plots`.
 """
 
+import logging
+
 try:
     import anywidget  # noqa: F401
 except ImportError as error:
@@ -25,6 +27,9 @@ from wslearn.lab.options_panel import LinkPanel, OptionsPanel
 from wslearn.lab.page_client import PageClient
 from wslearn.lab.ping_plot import PingPlot
 from wslearn.lab.predictions import predict
+
+# On its first import, and without a folder to write to, it would speak of its caches in a lesson's outputs.
+logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
 __all__ = [
     "BitMap",
