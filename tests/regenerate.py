@@ -5,7 +5,8 @@
     python -m tests.regenerate --diff                           write nothing, show what would change
 
 What varies from run to run is dropped: widget state, timings, paths of tracebacks, random cell names. Where
-nbval ignores an output, it stays as it was if it differs in times alone.
+nbval ignores an output, it stays as it was if it differs in times alone. Pictures are those of one version
+of matplotlib and of Pillow: others set some points differently.
 A lesson that fails stays as it was, its failing cell is printed, and the exit code is 1. With `--diff`, a
 lesson that would change makes it 1 too.
 """
@@ -28,6 +29,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 CELL_TIMEOUT = 60  # seconds, as in the tests
+LONGEST_LINE = 500  # characters of a difference
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 KEPT_METADATA = ("jupyter", "tags")
 IGNORED = "nbval-ignore-output"
@@ -129,8 +131,13 @@ def _same(path: Path, text: str) -> bool:
     lines = difflib.unified_diff(
         kept.splitlines(keepends=True), text.splitlines(keepends=True), f"{path.name} as kept", "as run now"
     )
-    sys.stdout.writelines(lines)
+    sys.stdout.writelines(map(_shortened, lines))
     return False
+
+
+def _shortened(line: str) -> str:
+    """Cut a line that nobody reads to its end, such as a picture."""
+    return line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]}… {len(line):,} characters\n"
 
 
 def main(arguments: list[str]) -> int:
@@ -147,4 +154,6 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    # A difference may have letters that the terminal's encoding has not.
+    sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(main(sys.argv[1:]))

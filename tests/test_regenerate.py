@@ -40,6 +40,16 @@ def test_difference_is_shown_and_nothing_is_written(lesson, capsys):
     assert lesson.read_text() == changed
 
 
+def test_long_line_of_a_difference_is_cut(lesson, capsys):
+    lesson.write_text(lesson.read_text().replace('"42\\n"', f'"{"4" * 10_000}"'))
+    capsys.readouterr()
+    assert main(["--diff", str(lesson)]) == 1
+    removed = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("-  "))
+    assert removed.startswith('-      "4444')
+    assert removed.endswith("4… 10,010 characters")
+    assert len(removed) == 500 + len("… 10,010 characters")
+
+
 def test_lesson_that_fails_is_left_as_it_was(lesson, capsys):
     failing = lesson.read_text().replace("print(6 * 7)", "print(6 / 0)")
     lesson.write_text(failing)
