@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator
+from contextvars import Context
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Generic, NoReturn, TypeVar
@@ -79,12 +80,67 @@ class Channels:
                 raise TypeError(f"{name} is {bound!r}: bounded(…) or unlimited() is needed")
 
 
+class Turn:
+    """What a task waits for, as for a future; but where a future calls a task in the loop's next round, this
+    one calls it at once if no other task runs.
+
+    Source: what `asyncio.Task` asks of a future, which its documentation calls a Future-like object.
+    """
+
+    __slots__ = ("_asyncio_future_blocking", "_context", "_go_on", "_is_cancelled", "_is_over", "_loop")
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._asyncio_future_blocking = False
+        self._is_over = self._is_cancelled = False
+
+    def __await__(self) -> Generator[Turn, None, None]:
+        self._asyncio_future_blocking = True
+        yield self
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        return self._loop
+
+    def add_done_callback(self, go_on: Callable[[Turn], object], *, context: Context) -> None:
+        self._go_on, self._context = go_on, context
+
+    def done(self) -> bool:
+        return self._is_over
+
+    def result(self) -> None:
+        if self._is_cancelled:
+            raise asyncio.CancelledError
+
+    def cancel(self, msg: object = None) -> bool:
+        if self._is_over:
+            return False
+        self._is_over = self._is_cancelled = True
+        self.call_soon()
+        return True
+
+    def call_soon(self) -> None:
+        """Call the task in the loop's next round."""
+        self._is_over = True
+        self._loop.call_soon(self._go_on, self, context=self._context)
+
+    def call(self) -> None:
+        """Call the task at once, or soon if another one runs."""
+        if self._is_over:
+            return
+        if asyncio.current_task(self._loop) is None:
+            self._is_over = True
+            self._context.run(self._go_on, self)
+        else:
+            self.call_soon()
+
+
 class Incoming(Generic[T]):
     """What has arrived and waits for the handler; the end of the conversation is its last item.
 
     `holders` are the tasks that took an item and have not asked for the next one yet. What one of them
     leaves when it ends is in the hands of the `owner`, the task of the handler, if there is one. `on_room`
-    is called when an item has been taken, `on_end` when somebody asked and got the end.
+    is called when an item has been taken, `on_end` when somebody asked and got the end. Who puts items and
+    will call who waits for them, when it has put all, sets `called` to the list of those.
     """
 
     __slots__ = (
@@ -92,6 +148,7 @@ class Incoming(Generic[T]):
         "_end",
         "_items",
         "_waiting",
+        "called",
         "capacity",
         "full",
         "holders",
@@ -101,6 +158,7 @@ class Incoming(Generic[T]):
     )
 
     def __init__(self, capacity: float) -> None:
+        self.called: list[Turn] | None = None
         self.capacity = capacity
         self.full = False
         self.holders: list[asyncio.Task[Any]] = []
@@ -108,7 +166,7 @@ class Incoming(Generic[T]):
         self.on_room: Callable[[], None] | None = None
         self.on_end: Callable[[], None] | None = None
         self._items: deque[T] = deque()
-        self._waiting: list[asyncio.Future[None]] = []
+        self._waiting: list[Turn] = []
         self._end: Exception | None = None
 
     async def receive(self) -> T:
@@ -146,7 +204,7 @@ class Incoming(Generic[T]):
             if self._end is not None:
                 self._come_to_the_end(held)
                 self._raise_the_end()
-            turn: asyncio.Future[None] = asyncio.Future()
+            turn = Turn()
             self._waiting.append(turn)
             try:
                 await turn
@@ -238,10 +296,14 @@ class Incoming(Generic[T]):
 
     def _wake(self) -> None:
         turn = self._waiting.pop(0)
-        if not turn.done():
-            turn.set_result(None)
+        if turn.done():
+            return
+        if self.called is None:
+            turn.call_soon()
+        else:
+            self.called.append(turn)
 
-    def _give_up(self, turn: asyncio.Future[None]) -> None:
+    def _give_up(self, turn: Turn) -> None:
         """Leave the line; who was called already calls the next one."""
         if turn in self._waiting:
             self._waiting.remove(turn)

@@ -1041,7 +1041,15 @@ class RawSession(asyncio.BufferedProtocol):
         self._heard = True
         if not self._deaf:
             self._reader.feed(data)
-            self._parse()
+            called: list[Turn] = []
+            self.incoming.called = called
+            try:
+                self._parse()
+            finally:
+                self.incoming.called = None
+            # all that has arrived is parsed: the handler goes on now, and not in the loop's next round
+            for turn in called:
+                turn.call()
 
     def eof_received(self) -> bool:
         self._eof = True
