@@ -197,8 +197,12 @@ class Incoming(Generic[T]):
     async def __anext__(self) -> T:
         task = asyncio.current_task()
         if self._items and self.holders == [task]:
-            # who puts one down takes the next: nothing but the item changes
-            return self._take(None)
+            # who puts one down takes the next: `_take` without its call, as this runs for every message
+            item = self._items.popleft()
+            self.full = False
+            if self.on_room is not None:
+                self.on_room()
+            return item
         held = self.put_down(task)
         while not self._items:
             if self._end is not None:
@@ -350,7 +354,7 @@ class Outgoing(Generic[T]):
 
     def try_send(self, frame: T) -> bool:
         """Send a frame if that needs no waiting; tell whether it was taken."""
-        return self._end is None and self._try_send(frame)
+        return self._try_send(frame)
 
     def __len__(self) -> int:
         return len(self._wires)
@@ -412,7 +416,8 @@ class Outgoing(Generic[T]):
     def end(self, error: Exception) -> None:
         """Send nothing any more, and let go of who did: each holds the other."""
         self._end = error
-        del self._send, self._try_send, self._encode
+        self._try_send = _refuse
+        del self._send, self._encode
 
 
 class SharedFlow(Generic[T]):
@@ -435,9 +440,9 @@ class SharedFlow(Generic[T]):
     async def emit(self, item: T) -> None:
         """Give the item to every collector; never waits for a slow one."""
         for queue in list(self._queues):
-            if queue.try_send is not None and queue.waiting and not queue.waiting[0].done():
+            if queue.outgoing is not None and queue.waiting and not queue.waiting[0].done():
                 try:
-                    if queue.try_send(item):
+                    if queue.outgoing._try_send(item):
                         continue
                 except Exception:  # no matter which: who waits sends the item again, and meets it
                     pass
@@ -473,7 +478,7 @@ class SharedFlow(Generic[T]):
             ChannelClosed: the session is over.
             ChannelOverflow: the session was too slow, after the items that it still held.
         """
-        collector = _Collector(self, outgoing.try_send)
+        collector = _Collector(self, outgoing)
         try:
             while True:
                 await outgoing.send(await collector.__anext__())
@@ -487,12 +492,12 @@ class SharedFlow(Generic[T]):
 class _Queue(Generic[T]):
     """What one collector has not taken yet, and who waits for more."""
 
-    __slots__ = ("end", "items", "try_send", "waiting")
+    __slots__ = ("end", "items", "outgoing", "waiting")
 
-    def __init__(self, try_send: Callable[[T], bool] | None) -> None:
+    def __init__(self, outgoing: Outgoing[T] | None) -> None:
         self.items: deque[T] = deque()
         self.waiting: list[asyncio.Future[None]] = []
-        self.try_send = try_send
+        self.outgoing = outgoing
         self.end: ChannelOverflow | None = None
 
 
@@ -501,9 +506,9 @@ class _Collector(AsyncIterator[T]):
 
     __slots__ = ("_flow", "_queue")
 
-    def __init__(self, flow: SharedFlow[T], try_send: Callable[[T], bool] | None = None) -> None:
+    def __init__(self, flow: SharedFlow[T], outgoing: Outgoing[T] | None = None) -> None:
         self._flow = flow
-        self._queue: _Queue[T] = _Queue(try_send)
+        self._queue: _Queue[T] = _Queue(outgoing)
 
     async def __anext__(self) -> T:
         queue = self._queue
@@ -518,6 +523,10 @@ class _Collector(AsyncIterator[T]):
 
     def __del__(self) -> None:
         self._flow._queues.pop(self._queue, None)
+
+
+def _refuse(_: object) -> bool:
+    return False
 
 
 def _shown(capacity: float) -> str:

@@ -25,7 +25,7 @@ from typing import Any, Literal, NoReturn, TypeVar, cast
 
 from websockets.datastructures import Headers
 
-from wslearn.channels import CLOSE, Incoming, Outgoing
+from wslearn.channels import CLOSE, Incoming, Outgoing, Turn
 from wslearn.codec import (
     CONTINUATION,
     FIN,
@@ -505,6 +505,9 @@ class RawSession(asyncio.BufferedProtocol):
 
     def _encode(self, message: Message) -> bytes:
         """Return the bytes of a data frame, as a continuation where a message is unfinished."""
+        # nearly every message is whole and needs no more than its header
+        if self._unfinished is None and isinstance(message, Frame) and message.first in self._direct:
+            return wrap(message.first, message.data, self._chance(4) if self._masks else None)
         kind: type[Frame]
         if self.extensions:
             message = self._extended(message)
