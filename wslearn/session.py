@@ -284,6 +284,7 @@ class RawSession(asyncio.BufferedProtocol):
         "_handler_ended",
         "_heard",
         "_held",
+        "_is_prompt",
         "_loop",
         "_masks",
         "_mute",
@@ -362,6 +363,9 @@ class RawSession(asyncio.BufferedProtocol):
         self._tasks: list[asyncio.Task[Any]] = []
         self._told: list[Exception] = []
         self._alarm = Alarm(self._loop) if alarm is None else alarm
+        # A socket gives one chunk in a round of the loop, and the handler goes on with it at once. A network
+        # in memory may give several, and the handler finds all of them.
+        self._is_prompt = transport.get_extra_info("socket") is not None
         self._turn = TURN if transport.get_extra_info("ssl_object") is None else TLS_TURN
         self._sent = 0
         self._on_lost: Callable[[RawSession], None] | None = None
@@ -1044,14 +1048,13 @@ class RawSession(asyncio.BufferedProtocol):
         self._heard = True
         if not self._deaf:
             self._reader.feed(data)
-            called: list[Turn] = []
+            called: list[Turn] | None = [] if self._is_prompt else None
             self.incoming.called = called
             try:
                 self._parse()
             finally:
                 self.incoming.called = None
-            # all that has arrived is parsed: the handler goes on now, and not in the loop's next round
-            for turn in called:
+            for turn in called or ():
                 turn.call()
 
     def eof_received(self) -> bool:
