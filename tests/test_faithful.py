@@ -192,9 +192,13 @@ def played():
     """All scenes on real sockets, at the same time, so that they take no longer than the longest."""
 
     async def main():
-        return await asyncio.wait_for(asyncio.gather(*map(on_real_sockets, SCENES)), 30)
+        errors = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context))
+        return await asyncio.wait_for(asyncio.gather(*map(on_real_sockets, SCENES)), 30), errors
 
-    return dict(zip(SCENES, asyncio.run(main()), strict=True))
+    found, errors = asyncio.run(main())
+    assert errors == []
+    return dict(zip(SCENES, found, strict=True))
 
 
 @pytest.mark.parametrize("scene", SCENES, ids=[scene.__name__ for scene in SCENES])

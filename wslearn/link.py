@@ -302,7 +302,8 @@ class Half(asyncio.Protocol):
         """Pass FIN on; the way back stays open until it ends too."""
         assert self._other is not None
         self._ended = True
-        self._other.transport.write_eof()
+        with suppress(OSError):  # a reset of that end was first: who reads will find it
+            self._other.transport.write_eof()
         if self._other._ended:
             self._other.transport.close()
             self.transport.close()
