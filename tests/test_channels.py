@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import math
+from contextvars import ContextVar
 
 import pytest
 
@@ -23,7 +24,7 @@ from wslearn import (
     simulate,
     unlimited,
 )
-from wslearn.channels import Incoming
+from wslearn.channels import Incoming, Turn
 
 END = ChannelClosed(CloseReason(1000))
 
@@ -135,6 +136,96 @@ def test_receiver_that_is_cancelled_loses_no_item(late):
             incoming.put("a")
         assert await second == "a"
         assert first.cancelled()
+
+    run(scenario)
+
+
+async def wait_for(turn: Turn, order: list) -> None:
+    try:
+        await turn
+    except asyncio.CancelledError:
+        order.append("cancelled")
+    else:
+        order.append("went on")
+
+
+@pytest.mark.parametrize("by_a_task", [False, True])
+def test_turn_calls_its_task_at_once_unless_another_one_runs(by_a_task):
+    order = []
+
+    def call(turn: Turn) -> None:
+        turn.call()
+        order.append("called")
+
+    async def scenario():
+        task = asyncio.create_task(wait_for(turn := Turn(), order))
+        await asyncio.sleep(0)
+        call(turn) if by_a_task else asyncio.get_running_loop().call_soon(call, turn)
+        await task
+
+    run(scenario)
+    assert order == (["called", "went on"] if by_a_task else ["went on", "called"])
+
+
+def test_turn_that_is_cancelled_is_not_called_any_more():
+    order = []
+
+    async def scenario():
+        task = asyncio.create_task(wait_for(turn := Turn(), order))
+        await asyncio.sleep(0)
+        assert not turn.done()
+        task.cancel()
+        assert turn.done()
+        assert not turn.cancel()
+        turn.call()
+        await task
+
+    run(scenario)
+    assert order == ["cancelled"]
+
+
+def test_task_of_a_turn_runs_in_its_own_context():
+    place = ContextVar("place", default="here")
+
+    async def tell(turn: Turn) -> str:
+        place.set("in the task")
+        await turn
+        return place.get()
+
+    async def scenario():
+        task = asyncio.create_task(tell(turn := Turn()))
+        await asyncio.sleep(0)
+        asyncio.get_running_loop().call_soon(turn.call)
+        assert (await task, place.get()) == ("in the task", "here")
+
+    run(scenario)
+
+
+def test_receiver_that_another_one_cancels_while_both_are_called_loses_no_item():
+    async def scenario():
+        incoming, tasks = Incoming(8), []
+
+        async def first():
+            taken = await incoming.receive()
+            tasks[1].cancel()
+            return taken
+
+        tasks += [asyncio.create_task(first()), asyncio.create_task(incoming.receive())]
+        await asyncio.sleep(0)
+
+        def put_both():
+            incoming.called = called = []
+            assert incoming.put("a")
+            assert incoming.put("b")
+            incoming.called = None
+            for turn in called:
+                turn.call()
+
+        asyncio.get_running_loop().call_soon(put_both)
+        found = await asyncio.gather(*tasks, return_exceptions=True)
+        assert found[0] == "a"
+        assert isinstance(found[1], asyncio.CancelledError)
+        assert incoming.try_receive() == "b"
 
     run(scenario)
 

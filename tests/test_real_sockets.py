@@ -32,7 +32,9 @@ from wslearn import (
     bounded,
     connect,
     connect_raw,
+    simulate,
 )
+from wslearn.codec import encode
 from wslearn.lab import BrowserClient
 
 MIB = 2**20
@@ -59,6 +61,33 @@ def test_message_of_16_mib_goes_there_and_back():
             assert await session.incoming.receive() == Binary(message)
 
     asyncio.run(main())
+
+
+async def order_of_a_message(start, url):
+    """Return what comes first: that a handler has its message, or that whoever delivers it goes on."""
+    app, order = Application(), []
+    app.install(WebSockets)
+
+    @app.websocket("/")
+    async def handler(session):
+        await session.incoming.receive()
+        order.append("handled")
+
+    def deliver(session):
+        session.data_received(encode(Text("1:0"), masking_key=b"\x37\xfa\x21\x3d"))
+        order.append("delivered")
+
+    async with app.start(*start) as server, connect(url or server.url()) as client:
+        await until(lambda: server.sessions[0].incoming._waiting)
+        asyncio.get_running_loop().call_soon(deliver, server.sessions[0])
+        await client.close_reason
+    return order
+
+
+def test_handler_goes_on_in_the_round_of_its_message_behind_a_socket_and_not_in_memory():
+    assert asyncio.run(order_of_a_message((), None)) == ["handled", "delivered"]
+    in_memory = simulate(lambda net: order_of_a_message(("server", 80), "ws://server/"))
+    assert in_memory == ["delivered", "handled"]
 
 
 def test_wss_works_between_our_ends(certificate, caplog):
