@@ -61,8 +61,9 @@ def kernel():
 def test_interrupting_the_kernel_ends_a_scene_and_the_next_cell_runs(kernel, cell):
     manager, client = kernel
     client.execute(cell, stop_on_error=False)  # else the next cell may be dropped as one that was queued
-    while client.get_iopub_msg(timeout=SECONDS)["content"].get("text") != "begun\n":
-        pass
+    said = ""  # a line may come in pieces
+    while "begun\n" not in said:
+        said += client.get_iopub_msg(timeout=SECONDS)["content"].get("text", "")
     manager.interrupt_kernel()
     reply = client.get_shell_msg(timeout=SECONDS)["content"]
     assert (reply["status"], reply["ename"]) == ("error", "KeyboardInterrupt")
