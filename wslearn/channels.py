@@ -440,9 +440,10 @@ class SharedFlow(Generic[T]):
     async def emit(self, item: T) -> None:
         """Give the item to every collector; never waits for a slow one."""
         for queue in list(self._queues):
-            if queue.outgoing is not None and queue.waiting and not queue.waiting[0].done():
+            outgoing, waiting = queue.outgoing, queue.waiting
+            if outgoing is not None and waiting and not waiting[0].done():
                 try:
-                    if queue.outgoing._try_send(item):
+                    if outgoing._try_send(item):
                         continue
                 except Exception:  # no matter which: who waits sends the item again, and meets it
                     pass

@@ -485,11 +485,12 @@ class RawSession(asyncio.BufferedProtocol):
 
     def _write(self, wire: bytes) -> bool:
         """Hand bytes to the transport and to the trace, the only place that does; tell if it took them."""
-        if self._transport.is_closing():
+        transport = self._transport
+        if transport.is_closing():
             return False
         self.trace.record(self._loop.time(), self.number, self._side, wire)
         # a view, as a transport that takes a part copies the rest of what it got
-        self._transport.write(wire if len(wire) < HIGH_WATER else memoryview(wire))
+        transport.write(wire if len(wire) < HIGH_WATER else memoryview(wire))
         return True
 
     async def _learn_the_end(self) -> NoReturn:
@@ -575,6 +576,13 @@ class RawSession(asyncio.BufferedProtocol):
             await self._learn_the_end()
 
     def _try_send(self, message: Message) -> bool:
+        # a flow sends nearly all by this way, to many sessions: no call that is not needed
+        if (
+            isinstance(message, Frame)
+            and message.first in self._direct
+            and not (self._mute or self._paused or self._masks or self._unfinished)
+        ):
+            return self._write(wrap(message.first, message.data))
         if self._mute:
             return False
         if isinstance(message, ControlFrame):
