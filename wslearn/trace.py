@@ -36,6 +36,7 @@ MAX_HEADS = 64 * 2**10
 MAX_EVENTS = 4096
 # What a chunk costs beside its bytes, so that tiny ones cannot fill the memory.
 OVERHEAD = 128
+DEFLATE = Deflate.name.encode()
 SLICE = 256  # chunks that are looked at together when they go
 # How many rows of a long table are shown at its beginning and at its end, and how much of a payload.
 EDGE = 20
@@ -365,7 +366,8 @@ class Trace:
             return
         time, session, sender, _, segment = entries[-1]
         self.begin(entries[0][0])
-        number, data = self._next, b"".join([entry[3] for entry in entries])
+        number = self._next
+        data = entries[0][3] if len(entries) == 1 else b"".join([entry[3] for entry in entries])
         message = 0
         if sender == "server" and not data.startswith(b"HTTP/1.1 101"):
             self._ended.add(session)
@@ -376,7 +378,7 @@ class Trace:
             self._keep((time, session, sender, b"", _Start(message=message, passed=size)))
         else:
             head = redact(data[:size])
-            if sender == "server" and Deflate.name.encode() in head:
+            if sender == "server" and DEFLATE in head:
                 self._deflated[session] = header_of(read_response(head).headers)
             self._keep((entries[0][0], session, sender, b"", _Start(size, message=message)))
             for entry in entries if head == data[:size] else _cut_alike(head + data[size:], entries):
@@ -930,6 +932,9 @@ def redact(head: bytes) -> bytes:
     """
     if b"?" in head and (found := QUERY.match(head)):
         head = _starred(found, rb"(?<==)[^&]+") + head[found.end() :]
+    lower = head.lower()
+    if b"cookie" not in lower and b"authorization" not in lower:
+        return head
     return SECRET_HEADERS.sub(lambda found: _starred(found, rb"[^ \t\r\n](?:.*[^ \t\r\n])?"), head)
 
 
