@@ -4,7 +4,7 @@ import os
 
 import nbformat
 import pytest
-from regenerate import IGNORED, NOTEBOOKS, keep_times, main, run, stable
+from regenerate import IGNORED, NOTEBOOKS, keep_times, main, run, stable, text_of
 
 CELLS = ["print(6 * 7)", "from pathlib import Path\nsorted(each.name for each in Path().iterdir())"]
 
@@ -40,6 +40,12 @@ def test_difference_is_shown_and_nothing_is_written(lesson, capsys):
         ["+", '"42\\n"'],
     ]
     assert lesson.read_text() == changed
+
+
+@pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
+def test_lesson_is_stored_as_it_is_written_after_a_run(path):
+    """A cell is named by its text: who edits it and does not run the lesson again leaves the old name."""
+    assert text_of(stable(nbformat.read(path, as_version=4))) == path.read_text(encoding="utf-8")
 
 
 def test_long_line_of_a_difference_is_cut(lesson, capsys):
