@@ -37,6 +37,7 @@ MAX_EVENTS = 4096
 # What a chunk costs beside its bytes, so that tiny ones cannot fill the memory.
 OVERHEAD = 128
 DEFLATE = Deflate.name.encode()
+SELDOM = 4096  # directions of which nothing is kept, before the trace looks which of them are over
 SLICE = 256  # chunks that are looked at together when they go
 # How many rows of a long table are shown at its beginning and at its end, and how much of a payload.
 EDGE = 20
@@ -194,7 +195,7 @@ class Trace:
         self._room_of_heads = MAX_HEADS
         self._events: deque[tuple[int, Event]] = deque()
         self._ended: set[int] = set()
-        self._forget_at = 1024
+        self._forget_at = SELDOM
         self._dropped = dict.fromkeys(Dropped._fields, 0)
         self._lock = Lock()
         self._reading = Lock()
@@ -479,7 +480,7 @@ class Trace:
         for direction in [direction for direction in self._starts if direction[0] in gone]:
             del self._starts[direction]
             self._amid.discard(direction)
-        self._forget_at = 1024 + 2 * len(self._starts)
+        self._forget_at = SELDOM + 2 * len(self._starts)
 
     def _snapshot(self) -> _Kept:
         """Return all that is kept at one moment; recording may go on in another thread."""
