@@ -23,6 +23,7 @@ from wslearn import (
     Binary,
     ChannelClosed,
     Channels,
+    Close,
     CloseReason,
     HandshakeError,
     Ping,
@@ -88,6 +89,68 @@ def test_handler_goes_on_in_the_round_of_its_message_behind_a_socket_and_not_in_
     assert asyncio.run(order_of_a_message((), None)) == ["handled", "delivered"]
     in_memory = simulate(lambda net: order_of_a_message(("server", 80), "ws://server/"))
     assert in_memory == ["delivered", "handled"]
+
+
+async def chunks_of_answers(handler, *messages):
+    """Return the chunks that a server sends to messages which arrive as one, and why its session ended."""
+    app = application()
+    app.websocket("/handler")(handler)
+    async with app.start() as server, connect(server.url("/handler")) as client:
+        await until(lambda: server.sessions[0].incoming._waiting)
+        (session,) = server.sessions
+        wire = b"".join(encode(Text(each), masking_key=b"\x37\xfa\x21\x3d") for each in messages)
+        asyncio.get_running_loop().call_soon(session.data_received, wire)
+        await asyncio.gather(*(client.incoming.receive() for _ in messages))
+        await client.close()
+        reason = await session.close_reason
+        sent = [chunk.data for chunk in server.trace.chunks if chunk.sender == "server"]
+    return sent[1:], reason
+
+
+@pytest.mark.parametrize("count", [2, 63, 64])
+def test_answers_to_messages_that_came_together_are_written_together(count):
+    numbers = [str(number) for number in range(count)]
+    sent, _ = asyncio.run(chunks_of_answers(echo, *numbers))
+    answers = b"".join(encode(Text(number)) for number in numbers)
+    assert sent == [answers, encode(Close(CloseReason(1000)))]
+
+
+def test_answer_to_one_message_is_written_before_the_handler_goes_on():
+    written = []
+
+    async def handler(session):
+        async for frame in session.incoming:
+            await session.send(frame)
+            written.append(session.trace.chunks[-1].data)
+
+    asyncio.run(chunks_of_answers(handler, "1:0"))
+    assert written == [encode(Text("1:0"))]
+
+
+def test_long_answer_and_a_close_stay_in_their_order_behind_what_was_gathered():
+    async def handler(session):
+        async for frame in session.incoming:
+            await session.send(frame.data.decode() * (2000 if frame.data == b"c" else 1))
+            if frame.data == b"d":
+                await session.close(CloseReason(4000))
+
+    sent, reason = asyncio.run(chunks_of_answers(handler, "a", "b", "c", "d"))
+    first, *rest = (encode(Text(text)) for text in ("a", "b", "c" * 2000, "d"))
+    assert sent == [first + rest[0], *rest[1:], encode(Close(CloseReason(4000)))]
+    assert reason == CloseReason(4000)
+
+
+def test_flush_hands_over_what_was_gathered():
+    flushed = []
+
+    async def handler(session):
+        async for frame in session.incoming:
+            await session.send(frame)
+            await session.flush()
+            flushed.append(session.trace.chunks[-1].data)
+
+    asyncio.run(chunks_of_answers(handler, "a", "b"))
+    assert flushed == [encode(Text("a")), encode(Text("b"))]
 
 
 def test_wss_works_between_our_ends(certificate, caplog):

@@ -88,6 +88,8 @@ DECIDED = {
 
 HIGH_WATER = 64 * 1024
 """Bytes that the transport holds before messages wait in `outgoing`."""
+SHORT = 1024
+"""Bytes of a frame that may be written together with others."""
 READ_SIZE = 512 * 1024
 """Bytes that are read at once at most, twice what asyncio takes: a big frame comes in fewer pieces."""
 TURN = 64
@@ -280,6 +282,7 @@ class RawSession(asyncio.BufferedProtocol):
         "_farewell",
         "_fin_due",
         "_future",
+        "_gathered",
         "_gone",
         "_handler_ended",
         "_heard",
@@ -357,6 +360,7 @@ class RawSession(asyncio.BufferedProtocol):
             whole_messages=self.whole_messages,
             rsv=extensions.bits if extensions else 0,
         )
+        self._gathered: list[bytes] | None = None
         self._future: asyncio.Future[CloseReason] = self._loop.create_future()
         self._waiting: list[asyncio.Future[None]] = []
         self._controls: list[tuple[bytes, asyncio.Future[None] | None]] = []
@@ -456,6 +460,7 @@ class RawSession(asyncio.BufferedProtocol):
 
     async def flush(self) -> None:
         """Wait until everything sent so far has been handed to the transport."""
+        self._hand_over()
         last = self.outgoing.taken + len(self.outgoing)
         await self._until(lambda: self.outgoing.taken >= last)
 
@@ -488,10 +493,27 @@ class RawSession(asyncio.BufferedProtocol):
         transport = self._transport
         if transport.is_closing():
             return False
+        if self._gathered is not None and self._gather(wire):
+            return True
         self.trace.record(self._loop.time(), self.number, self._side, wire)
         # a view, as a transport that takes a part copies the rest of what it got
         transport.write(wire if len(wire) < HIGH_WATER else memoryview(wire))
         return True
+
+    def _gather(self, wire: bytes) -> bool:
+        """Keep a short frame for those that follow, if it is one."""
+        if len(wire) > SHORT or len(self._gathered or ()) == TURN:
+            self._hand_over()
+            return False
+        assert self._gathered is not None
+        self._gathered.append(wire)
+        return True
+
+    def _hand_over(self) -> None:
+        """Write as one what was gathered; what follows is written at once."""
+        gathered, self._gathered = self._gathered, None
+        if gathered:
+            self._write(b"".join(gathered))
 
     async def _learn_the_end(self) -> NoReturn:
         """Let a transport that has failed say so: who sends and never waits would give it no turn to."""
@@ -807,6 +829,7 @@ class RawSession(asyncio.BufferedProtocol):
             self._send_fin()
 
     def _write_close(self, close: Close) -> None:
+        self._hand_over()
         self._write(encode(close, self._key()))
         self._close_sent = True
         self._reason = self._reason or _said(close, "local")
@@ -902,6 +925,7 @@ class RawSession(asyncio.BufferedProtocol):
     def _send_fin(self) -> None:
         """Send FIN and go on reading, so that no reset swallows what was sent before."""
         self._deaf = True
+        self._hand_over()
         if self._eof or not self._transport.can_write_eof():
             self._transport.close()
         elif not self._transport.is_closing():
@@ -917,6 +941,7 @@ class RawSession(asyncio.BufferedProtocol):
         """
         if self._gone:
             return
+        self._hand_over()
         stuck = self._transport.is_closing() or self._transport.get_write_buffer_size()
         if close is not None:
             self._say(close, Weight.COURSE)
@@ -1062,8 +1087,14 @@ class RawSession(asyncio.BufferedProtocol):
                 self._parse()
             finally:
                 self.incoming.called = None
-            for turn in called or ():
-                turn.call()
+            if called and len(self.incoming) > 1:
+                self._gathered = []  # what is answered to messages that came together
+            try:
+                for turn in called or ():
+                    turn.call()
+            finally:
+                if self._gathered is not None:
+                    self._hand_over()
 
     def eof_received(self) -> bool:
         self._eof = True
