@@ -74,7 +74,7 @@ def messages(frames: list[Frame]) -> list[Frame]:
 
 @both_sides
 @both_kinds
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     frames=conversations(),
     sizes=st.lists(st.integers(1, 400), min_size=1, max_size=5),
@@ -103,7 +103,7 @@ def test_all_messages_arrive_equal_and_in_order(side, raw, frames, sizes, capaci
 
 @both_sides
 @both_kinds
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     drawn=st.data(),
     sizes=st.lists(st.integers(1, 60), min_size=1, max_size=4),

@@ -3,7 +3,7 @@
 from types import BuiltinFunctionType
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from strategies import conversations
 from websockets.frames import Frame as OracleFrame
@@ -86,7 +86,6 @@ def read_by_them(wire: bytes, masked: bool) -> OracleFrame:
     return stopped.value.value
 
 
-@settings(deadline=None)
 @given(frames=conversations(), masked=st.booleans(), step=st.integers(1, 100_000))
 def test_websockets_writes_the_same_bytes_of_every_valid_frame_and_both_read_them(frames, masked, step):
     wires = [theirs(frame).serialize(mask=masked) for frame in frames]

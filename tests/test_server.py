@@ -239,7 +239,7 @@ def test_refused_connection_is_kept_open_for_its_fin_until_close_timeout():
     simulate(scene)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     data=st.binary(max_size=80)
     | st.lists(
