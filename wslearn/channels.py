@@ -95,7 +95,7 @@ class Turn:
         self._is_over = self._is_cancelled = False
 
     def __await__(self) -> Generator[Turn, None, None]:
-        self._asyncio_future_blocking = True
+        self._asyncio_future_blocking, self._is_over = True, False
         yield self
 
     def get_loop(self) -> asyncio.AbstractEventLoop:
@@ -140,18 +140,20 @@ class Incoming(Generic[T]):
     `holders` are the tasks that took an item and have not asked for the next one yet. What one of them
     leaves when it ends is in the hands of the `owner`, the task of the handler, if there is one. `on_room`
     is called when an item has been taken, `on_end` when somebody asked and got the end. Who puts items and
-    will call who waits for them, when it has put all, sets `called` to the list of those.
+    will call who waits for them, when it has put all, sets `called` to the list of those. Only the session
+    looks at `items` themselves.
     """
 
     __slots__ = (
         "__weakref__",
         "_end",
-        "_items",
+        "_spare",
         "_waiting",
         "called",
         "capacity",
         "full",
         "holders",
+        "items",
         "on_end",
         "on_room",
         "owner",
@@ -165,7 +167,8 @@ class Incoming(Generic[T]):
         self.owner: asyncio.Task[Any] | None = None
         self.on_room: Callable[[], None] | None = None
         self.on_end: Callable[[], None] | None = None
-        self._items: deque[T] = deque()
+        self.items: deque[T] = deque()
+        self._spare: Turn | None = None
         self._waiting: list[Turn] = []
         self._end: Exception | None = None
 
@@ -185,7 +188,7 @@ class Incoming(Generic[T]):
         """Return the next item if one waits, else None."""
         task = asyncio.current_task() if asyncio._get_running_loop() else None
         held = self.put_down(task)
-        if self._items:
+        if self.items:
             return self._take(task)
         if self._end is not None:
             self._come_to_the_end(held)
@@ -196,29 +199,30 @@ class Incoming(Generic[T]):
 
     async def __anext__(self) -> T:
         task = asyncio.current_task()
-        if self._items and self.holders == [task]:
+        if self.items and self.holders == [task]:
             # who puts one down takes the next: `_take` without its call, as this runs for every message
-            item = self._items.popleft()
+            item = self.items.popleft()
             self.full = False
             if self.on_room is not None:
                 self.on_room()
             return item
         held = self.put_down(task)
-        while not self._items:
+        while not self.items:
             if self._end is not None:
                 self._come_to_the_end(held)
                 self._raise_the_end()
-            turn = Turn()
+            turn, self._spare = self._spare or Turn(), None
             self._waiting.append(turn)
             try:
                 await turn
             except asyncio.CancelledError:
                 self._give_up(turn)
                 raise
+            self._spare = turn
         return self._take(task)
 
     def __len__(self) -> int:
-        return len(self._items)
+        return len(self.items)
 
     def __bool__(self) -> bool:
         return True
@@ -235,8 +239,8 @@ class Incoming(Generic[T]):
     @property
     def idle(self) -> bool:
         """Whether no item waits and none is in anybody's hands."""
-        if self._items or not self.holders:
-            return not self._items
+        if self.items or not self.holders:
+            return not self.items
         is_owned = self.owner is not None and not self.owner.done()
         return not any(is_owned or not holder.done() for holder in self.holders)
 
@@ -257,15 +261,15 @@ class Incoming(Generic[T]):
             return True
         if self.full:
             return False
-        self._items.append(item)
-        self.full = len(self._items) >= self.capacity
+        self.items.append(item)
+        self.full = len(self.items) >= self.capacity
         if self._waiting:
             self._wake()
         return True
 
     def drop_oldest(self) -> None:
         """Make room for one item."""
-        self._items.popleft()
+        self.items.popleft()
         self.full = False
 
     def end(self, error: Exception) -> None:
@@ -277,7 +281,7 @@ class Incoming(Generic[T]):
             self._wake()
 
     def _take(self, task: asyncio.Task[Any] | None) -> T:
-        item = self._items.popleft()
+        item = self.items.popleft()
         self.full = False
         if task is not None:
             self.holders.append(task)
@@ -311,7 +315,7 @@ class Incoming(Generic[T]):
         """Leave the line; who was called already calls the next one."""
         if turn in self._waiting:
             self._waiting.remove(turn)
-        elif self._waiting and self._items:
+        elif self._waiting and self.items:
             self._wake()
 
 

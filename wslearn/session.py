@@ -1087,7 +1087,7 @@ class RawSession(asyncio.BufferedProtocol):
                 self._parse()
             finally:
                 self.incoming.called = None
-            if called and len(self.incoming) > 1:
+            if called and len(self.incoming.items) > 1:
                 self._gathered = []  # what is answered to messages that came together
             try:
                 for turn in called or ():
