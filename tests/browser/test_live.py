@@ -72,6 +72,6 @@ def test_all_views_follow_a_conversation_to_its_end_while_the_cell_still_runs(ru
         "client closed, cleanly · server closed, cleanly"
     )
     expect(shown("close-states").get_by_role("option").first).to_have_accessible_name(
-        re.compile(r"^\d\.\d{4} s, server sends 101 Switching Protocols: open, section 4\.1$")
+        re.compile(r"^\d\.\d{4} s, server sends 101 Switching Protocols: open, section 4\.2\.2$")
     )
     expect(prompt(running)).to_have_text("[*]:")
