@@ -171,6 +171,17 @@ def test_utf8_position_counts_over_all_pieces():
         check.feed(b"x", False)
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    ["80", "c0", "f5", "e080", "eda0", "edbf", "f08f", "f490", "e28241", "f09f9841"],
+)
+def test_each_wrong_byte_is_found_when_it_comes_and_not_before(wrong):
+    check, data = Utf8(), bytes.fromhex(wrong)
+    check.feed(data[:-1], False)
+    with pytest.raises(ProtocolViolation, match=f"byte {len(data) - 1} cannot stand there"):
+        check.feed(data[-1:], False)
+
+
 @pytest.mark.parametrize("step", [None, 1])
 def test_limit_admits_exactly_its_size_and_refuses_one_more_at_the_header(step):
     assert read(encode(Binary(bytes(1000))), False, step, max_frame_size=1000)

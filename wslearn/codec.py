@@ -159,11 +159,12 @@ def wrong_byte(error: UnicodeDecodeError) -> int:
 class Utf8:
     """Checks text that arrives in pieces, and fails at its first wrong byte."""
 
-    __slots__ = ("_checked", "_decoder", "_what")
+    __slots__ = ("_checked", "_decoder", "_waits", "_what")
 
     def __init__(self, what: str = "text") -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")()
         self._checked = 0
+        self._waits = b""  # the beginning of a character
         self._what = what
 
     def feed(self, piece: bytes, final: bool) -> None:
@@ -172,19 +173,20 @@ class Utf8:
         Raises:
             ProtocolViolation: 1007 (RFC 6455, section 8.1).
         """
-        pending = len(self._decoder.getstate()[0])
         try:
             self._decoder.decode(piece, final)
         except UnicodeDecodeError as error:
-            at = self._checked - pending + wrong_byte(error)
-            _fail(
-                CloseCode.INVALID_DATA,
-                "8.1",
-                f"invalid UTF-8 in {self._what}: byte {at} cannot stand there"
-                if at < self._checked + len(piece)
-                else f"invalid UTF-8 in {self._what}: it ends inside a character, after {at} bytes",
-            )
+            at = self._checked - len(self._waits) + wrong_byte(error)
+            self._fail_at(at, self._checked + len(piece))
         self._checked += len(piece)
+        self._waits = self._decoder.getstate()[0]
+        # the second byte of a surrogate is wrong already; the decoder waits for its third
+        if self._waits[:1] == b"\xed" and self._waits[1:] >= b"\xa0":
+            self._fail_at(self._checked - 1, self._checked)
+
+    def _fail_at(self, at: int, end: int) -> NoReturn:
+        why = f"byte {at} cannot stand there" if at < end else f"it ends inside a character, after {at} bytes"
+        _fail(CloseCode.INVALID_DATA, "8.1", f"invalid UTF-8 in {self._what}: {why}")
 
 
 def check_close(payload: bytes, final: bool = True) -> None:
