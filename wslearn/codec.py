@@ -342,7 +342,7 @@ class FrameReader:
         elif opcode == CONTINUATION and self._open is None:
             _violate("5.4", "continuation frame, and no message is open")
         elif opcode != CONTINUATION and self._open is not None:
-            _violate("5.4", f"{KINDS[opcode].__name__} frame inside an unfinished message")
+            _violate("5.4", f"{KINDS[opcode].__name__.lower()} frame inside an unfinished message")
 
     def _check_control(self, first: int, second: int) -> None:
         # "All control frames MUST have a payload length of 125 bytes or less and MUST NOT be
