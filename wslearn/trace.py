@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from html import escape
 from io import BytesIO
-from itertools import takewhile
+from itertools import repeat, starmap, takewhile
 from operator import itemgetter
 from struct import pack
 from threading import Lock
@@ -406,7 +406,7 @@ class Trace:
             self._leave_out_what_never_fits()
             while self._room < 0:
                 count = 1 + len(self._entries) // 32
-                self._let_go([self._entries.popleft() for _ in range(count)])
+                self._let_go([*starmap(self._entries.popleft, repeat((), count))])
                 self._first += count
             if len(self._starts) + len(self._whole) >= self._forget_at:
                 self._count_whole()
@@ -415,7 +415,7 @@ class Trace:
     def _let_go(self, entries: list[_Entry]) -> None:
         for at in range(0, len(entries), SLICE):
             part = entries[at : at + SLICE]
-            sizes = [len(entry[3]) for entry in part]
+            sizes = [*map(len, map(itemgetter(3), part))]
             passed = sum(sizes)
             self._room += passed + OVERHEAD * len(part)
             self._dropped["bytes"] += passed
