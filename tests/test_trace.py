@@ -599,7 +599,21 @@ def full_trace() -> Trace:
     return recorded(HELLO + HELLO[:5], HELLO[5:], bytes(300), HELLO, max_bytes=400)
 
 
-@pytest.mark.parametrize("trace", [Trace(), conversation(), full_trace()], ids=["empty", "whole", "full"])
+def opened_at_once_and_long_ago() -> Trace:
+    trace = Trace(max_bytes=400)
+    trace.record_head(1, "client", [(0.0, REQUEST)], len(REQUEST))
+    trace.record_head(1, "server", [(0.0, RESPONSE)], len(RESPONSE))
+    trace.event(0.0, 1, "opened", "/echo")
+    for _ in range(5):
+        trace.record(0.0, 1, "client", HELLO)
+    return trace
+
+
+@pytest.mark.parametrize(
+    "trace",
+    [Trace(), conversation(), full_trace(), opened_at_once_and_long_ago()],
+    ids=["empty", "whole", "full", "at once"],
+)
 def test_a_saved_trace_is_loaded_as_it_was(trace: Trace, tmp_path: Path) -> None:
     trace.save(tmp_path / "trace.jsonl")
     loaded = Trace.load(tmp_path / "trace.jsonl")

@@ -11,6 +11,7 @@ import json
 import math
 import os
 import re
+import sys
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -533,6 +534,11 @@ class Trace:
         for _, line in sorted(lines, key=itemgetter(0)):
             yield line
 
+    @property
+    def _restored(self) -> int:
+        """The number of the next head or event of a file; those whose entries have gone keep their order."""
+        return self._next or len(self._heads) + len(self._events) - sys.maxsize
+
     def _restore(self, record: dict[str, Any]) -> None:
         """Take one line of a file."""
         match record:
@@ -544,9 +550,9 @@ class Trace:
                         self._amid.add((session, sender))
                 self._deflated = {session: str(line) for session, line in rest.get("deflated", [])}
             case {"event": str(name), "time": float(time), "session": session, "detail": str(detail)}:
-                self._events.append((self._next, Event(time, session, name, detail)))
+                self._events.append((self._restored, Event(time, session, name, detail)))
             case {"head": str(head), "length": int(length), **rest}:
-                self._keep_head(_Head(self._next, _read_entry(rest, head.encode("latin-1")), length))
+                self._keep_head(_Head(self._restored, _read_entry(rest, head.encode("latin-1")), length))
             case {"start": start, **rest}:
                 self._keep((*_read_entry(rest, b"")[:4], _read_start(start)))
             case {"data": str(text), **rest}:
