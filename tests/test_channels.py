@@ -24,7 +24,7 @@ from wslearn import (
     simulate,
     unlimited,
 )
-from wslearn.channels import Incoming, Turn
+from wslearn.channels import Incoming, Turn, call_all
 
 END = ChannelClosed(CloseReason(1000))
 
@@ -140,6 +140,10 @@ def test_receiver_that_is_cancelled_loses_no_item(late):
     run(scenario)
 
 
+async def wait_for_turn(turn: Turn) -> None:
+    await turn
+
+
 async def wait_for(turn: Turn, order: list) -> None:
     try:
         await turn
@@ -154,7 +158,7 @@ def test_turn_calls_its_task_at_once_unless_another_one_runs(by_a_task):
     order = []
 
     def call(turn: Turn) -> None:
-        turn.call()
+        call_all([turn])
         order.append("called")
 
     async def scenario():
@@ -173,11 +177,10 @@ def test_turn_that_is_cancelled_is_not_called_any_more():
     async def scenario():
         task = asyncio.create_task(wait_for(turn := Turn(), order))
         await asyncio.sleep(0)
-        assert not turn.done()
+        assert not turn.is_over
         task.cancel()
-        assert turn.done()
-        assert not turn.cancel()
-        turn.call()
+        assert turn.is_over
+        call_all([turn])
         await task
 
     run(scenario)
@@ -195,10 +198,46 @@ def test_task_of_a_turn_runs_in_its_own_context():
     async def scenario():
         task = asyncio.create_task(tell(turn := Turn()))
         await asyncio.sleep(0)
-        asyncio.get_running_loop().call_soon(turn.call)
+        asyncio.get_running_loop().call_soon(call_all, [turn])
         assert (await task, place.get()) == ("in the task", "here")
 
     run(scenario)
+
+
+def test_task_of_a_turn_that_is_cancelled_learns_what_was_said():
+    async def scenario():
+        task = asyncio.create_task(wait_for_turn(Turn()))
+        await asyncio.sleep(0)
+        task.cancel("enough")
+        with pytest.raises(asyncio.CancelledError, match="enough"):
+            await task
+
+    run(scenario)
+
+
+def test_tasks_behind_one_that_stops_the_loop_are_called_when_it_goes_on():
+    async def stop(turn: Turn) -> None:
+        await turn
+        raise KeyboardInterrupt
+
+    order = []
+    loop = asyncio.new_event_loop()
+
+    async def scenario():
+        turns = [Turn(), Turn()]
+        tasks = [asyncio.create_task(stop(turns[0])), asyncio.create_task(wait_for(turns[1], order))]
+        await asyncio.sleep(0)
+        return turns, tasks
+
+    turns, (first, second) = loop.run_until_complete(scenario())
+    loop.call_soon(call_all, turns)
+    with pytest.raises(KeyboardInterrupt):
+        loop.run_forever()
+    assert order == []
+    loop.run_until_complete(second)
+    assert order == ["went on"]
+    assert isinstance(first.exception(), KeyboardInterrupt)
+    loop.close()
 
 
 def test_receiver_that_another_one_cancels_while_both_are_called_loses_no_item():
@@ -218,8 +257,7 @@ def test_receiver_that_another_one_cancels_while_both_are_called_loses_no_item()
             assert incoming.put("a")
             assert incoming.put("b")
             incoming.called = None
-            for turn in called:
-                turn.call()
+            call_all(called)
 
         asyncio.get_running_loop().call_soon(put_both)
         found = await asyncio.gather(*tasks, return_exceptions=True)
@@ -345,6 +383,29 @@ def test_flow_that_drops_the_oldest_keeps_the_newest():
             await flow.emit(n)
             await asyncio.sleep(0)
         assert await slow == [0, 4, 5]
+
+    run(scenario)
+
+
+def test_collector_that_is_cancelled_between_item_and_turn_is_not_called():
+    async def scenario():
+        flow, got = SharedFlow(), []
+
+        async def collect(name: str) -> None:
+            async for item in flow.collect():
+                got.append(f"{name}: {item}")  # noqa: PERF401 - got before the end
+
+        first, second = (asyncio.create_task(collect(name)) for name in ("first", "second"))
+        await asyncio.sleep(0)
+        await flow.emit("a")
+        await flow.emit("b")
+        first.cancel()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert first.cancelled()
+        assert not second.done()
+        assert got == ["second: a", "second: b"]
+        second.cancel()
 
     run(scenario)
 

@@ -12,7 +12,8 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Generator
 from contextvars import Context
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Generic, NoReturn, TypeVar
+from types import NoneType
+from typing import Any, ClassVar, Generic, NoReturn, TypeVar
 
 from wslearn.errors import ChannelClosed, ChannelOverflow
 
@@ -81,57 +82,55 @@ class Channels:
 
 
 class Turn:
-    """What a task waits for, as for a future; but where a future calls a task in the loop's next round, this
-    one calls it at once if no other task runs.
+    """What a task waits for, as for a future; but where a future calls a task in the loop's next round,
+    `call_all` calls it at once.
 
     Source: what `asyncio.Task` asks of a future, which its documentation calls a Future-like object.
     """
 
-    __slots__ = ("_asyncio_future_blocking", "_context", "_go_on", "_is_cancelled", "_is_over", "_loop")
+    __slots__ = ("_asyncio_future_blocking", "_context", "_go_on", "_loop", "is_over")
+
+    result: ClassVar[Callable[[], None]] = staticmethod(NoneType)
+    """Nothing; the task asks for it each time, and this is no call of Python."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._asyncio_future_blocking = False
-        self._is_over = self._is_cancelled = False
+        self._asyncio_future_blocking = self.is_over = False
 
     def __await__(self) -> Generator[Turn, None, None]:
-        self._asyncio_future_blocking, self._is_over = True, False
-        yield self
-
-    def get_loop(self) -> asyncio.AbstractEventLoop:
-        return self._loop
+        self._asyncio_future_blocking, self.is_over = True, False
+        # all that a task needs of a generator which yields this, and less than one costs
+        return iter((self,))  # type: ignore[return-value]
 
     def add_done_callback(self, go_on: Callable[[Turn], object], *, context: Context) -> None:
         self._go_on, self._context = go_on, context
 
-    def done(self) -> bool:
-        return self._is_over
-
-    def result(self) -> None:
-        if self._is_cancelled:
-            raise asyncio.CancelledError
-
     def cancel(self, msg: object = None) -> bool:
-        if self._is_over:
-            return False
-        self._is_over = self._is_cancelled = True
+        """Call the task, which knows by itself that somebody cancels it."""
         self.call_soon()
-        return True
+        return False
 
     def call_soon(self) -> None:
-        """Call the task in the loop's next round."""
-        self._is_over = True
-        self._loop.call_soon(self._go_on, self, context=self._context)
+        """Call the task in the loop's next round, if it still waits."""
+        if not self.is_over:
+            self.is_over = True
+            self._loop.call_soon(self._go_on, self, context=self._context)
+            del self._go_on  # who keeps a turn that is over does not keep its task
 
-    def call(self) -> None:
-        """Call the task at once, or soon if another one runs."""
-        if self._is_over:
-            return
-        if asyncio.current_task(self._loop) is None:
-            self._is_over = True
-            self._context.run(self._go_on, self)
-        else:
-            self.call_soon()
+
+def call_all(turns: list[Turn]) -> None:
+    """Call tasks, one after the other: at once, or soon if another one runs."""
+    waiting = iter(turns)
+    try:
+        if asyncio.current_task() is None:
+            for turn in waiting:
+                if not turn.is_over:
+                    turn.is_over = True
+                    turn._context.run(turn._go_on, turn)
+    finally:
+        # also those behind a task that stops the loop
+        for turn in waiting:
+            turn.call_soon()
 
 
 class Incoming(Generic[T]):
@@ -304,7 +303,7 @@ class Incoming(Generic[T]):
 
     def _wake(self) -> None:
         turn = self._waiting.pop(0)
-        if turn.done():
+        if turn.is_over:
             return
         if self.called is None:
             turn.call_soon()
@@ -443,22 +442,24 @@ class SharedFlow(Generic[T]):
 
     async def emit(self, item: T) -> None:
         """Give the item to every collector; never waits for a slow one."""
+        called: list[Turn] = []
         for queue in list(self._queues):
-            outgoing, waiting = queue.outgoing, queue.waiting
-            if outgoing is not None and waiting and not waiting[0].done():
+            waiting, items = queue.waiting, queue.items
+            if queue.outgoing is not None and waiting and not waiting[0].is_over:
                 try:
-                    if outgoing._try_send(item):
+                    if queue.outgoing._try_send(item):
                         continue
                 except Exception:  # no matter which: who waits sends the item again, and meets it
                     pass
-            if len(queue.items) >= self.capacity:
+            if len(items) >= self.capacity:
                 self._overflow(queue)
             if queue.end is None:
-                queue.items.append(item)
-                for turn in queue.waiting:
-                    if not turn.done():
-                        turn.set_result(None)
-                queue.waiting.clear()
+                items.append(item)
+                called += waiting
+                waiting.clear()
+        if called:
+            # once for all of them
+            asyncio.get_running_loop().call_soon(call_all, called)
 
     def _overflow(self, queue: _Queue[T]) -> None:
         if self.on_overflow is DROP_OLDEST:
@@ -501,7 +502,7 @@ class _Queue(Generic[T]):
 
     def __init__(self, outgoing: Outgoing[T] | None) -> None:
         self.items: deque[T] = deque()
-        self.waiting: list[asyncio.Future[None]] = []
+        self.waiting: list[Turn] = []
         self.outgoing = outgoing
         self.end: ChannelOverflow | None = None
 
@@ -509,21 +510,25 @@ class _Queue(Generic[T]):
 class _Collector(AsyncIterator[T]):
     """One look at a flow; its queue goes when it goes."""
 
-    __slots__ = ("_flow", "_queue")
+    __slots__ = ("_flow", "_queue", "_spare")
 
     def __init__(self, flow: SharedFlow[T], outgoing: Outgoing[T] | None = None) -> None:
         self._flow = flow
+        self._spare: Turn | None = None
         self._queue: _Queue[T] = _Queue(outgoing)
 
     async def __anext__(self) -> T:
         queue = self._queue
-        self._flow._queues[queue] = None
         while not queue.items:
             if queue.end is not None:
                 raise queue.end.with_traceback(None)
-            turn: asyncio.Future[None] = asyncio.Future()
+            if (turn := self._spare) is None:
+                self._flow._queues[queue] = None
+                turn = Turn()
+            self._spare = None
             queue.waiting.append(turn)
             await turn
+            self._spare = turn
         return queue.items.popleft()
 
     def __del__(self) -> None:

@@ -25,7 +25,7 @@ from typing import Any, Literal, NoReturn, TypeVar, cast
 
 from websockets.datastructures import Headers
 
-from wslearn.channels import CLOSE, Incoming, Outgoing, Turn
+from wslearn.channels import CLOSE, Incoming, Outgoing, Turn, call_all
 from wslearn.codec import (
     CONTINUATION,
     FIN,
@@ -299,13 +299,13 @@ class RawSession(asyncio.BufferedProtocol):
         "_peer",
         "_reader",
         "_reason",
-        "_sent",
         "_side",
         "_stopped",
         "_tasks",
         "_told",
         "_transport",
         "_turn",
+        "_turns",
         "_unfinished",
         "_waiting",
         "_weight",
@@ -370,8 +370,8 @@ class RawSession(asyncio.BufferedProtocol):
         # A socket gives one chunk in a round of the loop, and the handler goes on with it at once. A network
         # in memory may give several, and the handler finds all of them.
         self._is_prompt = transport.get_extra_info("socket") is not None
-        self._turn = TURN if transport.get_extra_info("ssl_object") is None else TLS_TURN
-        self._sent = 0
+        self._turns = TURN if transport.get_extra_info("ssl_object") is None else TLS_TURN
+        self._turn = self._turns
         self._on_lost: Callable[[RawSession], None] | None = None
         self._unfinished: type[Frame] | None = None
         self._reason: CloseReason | None = None
@@ -429,18 +429,29 @@ class RawSession(asyncio.BufferedProtocol):
             ChannelOverflow: the channel is full and its `on_overflow` is CLOSE.
             ValueError: other data inside an unfinished message (RFC 6455, section 5.4).
         """
-        if self._mute:
+        # nearly every message is whole, needs no more than its header, and finds the way free
+        if (
+            isinstance(message, Frame)
+            and message.first in self._direct
+            and not (self._mute or self._paused or self._unfinished)
+        ):
+            wire = wrap(message.first, message.data, self._chance(4) if self._masks else None)
+        elif self._mute:
             raise self._refusal()
-        if isinstance(message, ControlFrame):
+        elif isinstance(message, ControlFrame):
             await self._send_control(message)
+            return
         elif self._paused:
             await self._send_later(message)
-        elif not self._write(self._encode(message)):
-            await self._learn_the_end()
+            return
         else:
-            self._sent += 1
-            if self._sent % self._turn == 0:
-                await asyncio.sleep(0)
+            wire = self._encode(message)
+        if not self._write(wire):
+            await self._learn_the_end()
+        self._turn -= 1
+        if not self._turn:
+            self._turn = self._turns
+            await asyncio.sleep(0)
 
     async def close(self, reason: CloseReason = NORMAL) -> None:
         """Say Close, once; return when it is written, without waiting for the peer's.
@@ -532,9 +543,6 @@ class RawSession(asyncio.BufferedProtocol):
 
     def _encode(self, message: Message) -> bytes:
         """Return the bytes of a data frame, as a continuation where a message is unfinished."""
-        # nearly every message is whole and needs no more than its header
-        if self._unfinished is None and isinstance(message, Frame) and message.first in self._direct:
-            return wrap(message.first, message.data, self._chance(4) if self._masks else None)
         kind: type[Frame]
         if self.extensions:
             message = self._extended(message)
@@ -1089,12 +1097,12 @@ class RawSession(asyncio.BufferedProtocol):
                 self.incoming.called = None
             if called and len(self.incoming.items) > 1:
                 self._gathered = []  # what is answered to messages that came together
-            try:
-                for turn in called or ():
-                    turn.call()
-            finally:
-                if self._gathered is not None:
-                    self._hand_over()
+            if called:
+                try:
+                    call_all(called)
+                finally:
+                    if self._gathered is not None:
+                        self._hand_over()
 
     def eof_received(self) -> bool:
         self._eof = True
