@@ -1749,6 +1749,20 @@ def test_timer_that_fires_late_waits_once_more():
     simulate(scene)
 
 
+def test_loop_that_was_blocked_until_just_before_the_end_waits_once_more():
+    async def scene(net):
+        peer = await meet("server", echo, ping_period=5, timeout=3)
+        ping = await peer.hear()
+        loop = asyncio.get_running_loop()
+        loop._now += 2.9
+        await asyncio.sleep(2.9)
+        peer.say("8a" + ping[2:])
+        assert is_ping(await peer.hear())
+        assert peer.session.latency == pytest.approx(5.8)
+
+    simulate(scene)
+
+
 # ── raw sessions ─────────────────────────────────────────────────────────────────────────────────
 
 

@@ -1294,7 +1294,7 @@ class Heartbeat:
     The wait for a pong stands still while our own full `incoming` stops the reading.
     """
 
-    __slots__ = ("_backlog", "_due", "_left", "_payload", "_quiet", "_sent", "_session", "_unsent")
+    __slots__ = ("_backlog", "_due", "_left", "_looks", "_payload", "_quiet", "_sent", "_session", "_unsent")
 
     def __init__(self, session: Session) -> None:
         # weak, so that a session which has ended is freed at once
@@ -1304,6 +1304,7 @@ class Heartbeat:
         self._backlog = 0  # bytes that the transport still had then
         self._sent = 0.0
         self._due = 0.0
+        self._looks = 0.0  # when the timer should fire: halfway, then when the pong is due
         self._left: float | None = None  # of the wait, while it stands still
         self._quiet = 0
 
@@ -1314,15 +1315,11 @@ class Heartbeat:
         if period is None:
             self._session._alarm.cancel()
         else:
-            self._set(period, self._beat)
+            self._session._alarm.set(self._session._loop.time() + period, self._beat)
 
     def stop(self) -> None:
         """Forget an outstanding ping; what the session does next has the alarm."""
         self._payload = self._unsent = self._left = None
-
-    def _set(self, seconds: float, ring: Callable[[], None]) -> None:
-        self._due = self._session._loop.time() + seconds
-        self._session._alarm.set(self._due, ring)
 
     def pong(self, payload: bytes) -> None:
         """Take a pong; only the one with the outstanding payload counts."""
@@ -1371,11 +1368,19 @@ class Heartbeat:
             self._left = seconds
             self._session._alarm.cancel()
         else:
-            self._set(seconds, self._is_due)
+            self._due = self._session._loop.time() + seconds
+            self._look(self._due - seconds / 2)
+
+    def _look(self, at: float) -> None:
+        """Look whether the timer fires late; a loop that is free just before the end was late halfway."""
+        self._looks = at
+        self._session._alarm.set(at, self._is_due)
 
     def _is_due(self) -> None:
-        if self._session._loop.time() - self._due > LATE:
+        if self._session._loop.time() - self._looks > LATE:
             self._wait(self._session.timeout)
+        elif self._looks < self._due:
+            self._look(self._due)
         elif self._unsent and self._session._transport.get_write_buffer_size() < self._backlog:
             self._watch_the_transport()
         else:
