@@ -277,6 +277,67 @@ def test_frames_behind_a_gap_stay_right_when_the_gap_goes() -> None:
     assert [frame.kind for frame in trace.frames] == ["Text, last fragment"]
 
 
+class TraceThatLooksAtEachChunk(Trace):
+    def _let_whole_go(self, entries: object, sizes: object) -> bool:
+        return False
+
+
+def play(trace: Trace, scripts: list[tuple[str, list[bytes]]], rounds: int) -> Trace:
+    """Let sessions begin as their scripts say, and all of them send chunks in turn, some rounds long."""
+    for now in range(rounds):
+        sessions = [(trace.number(), *script) for script in scripts]
+        for session, opening, _ in sessions:
+            behind = HELLO if opening == "frame behind" else b""
+            chunks = [(now, chunk) for chunk in cut(REQUEST + behind, [9] if opening == "cut" else [])]
+            trace.record_head(session, "client", chunks, None if opening == "no head" else len(REQUEST))
+            answer = b"HTTP/1.1 404 Not Found\r\n\r\n" if opening in ("no head", "refused") else RESPONSE
+            body = b"no path" if opening == "refused" else b""
+            trace.record_head(session, "server", [(now, answer + body)], len(answer))
+        for at in range(max(len(chunks) for *_, chunks in sessions)):
+            for session, _, chunks in sessions:
+                for chunk in chunks[at : at + 1]:
+                    trace.record(now, session, "client", chunk)
+        for session, *_ in sessions:
+            trace.event(now, session, "closed", "1000")
+    return trace
+
+
+refusals = st.tuples(st.sampled_from(["no head", "refused"]), st.just([]))
+openings = st.sampled_from(["whole", "whole", "cut", "frame behind"])
+scripts = st.lists(
+    refusals
+    | st.tuples(openings, wires | st.builds(lambda wires, at: cut(b"".join(wires), at), wires, borders)),
+    min_size=1,
+    max_size=4,
+)
+
+
+@settings(max_examples=50)
+@given(scripts, st.integers(1, 9), st.integers(200, 8000))
+def test_what_goes_at_once_leaves_the_same_trace_as_what_goes_chunk_by_chunk(
+    scripts: list[tuple[str, list[bytes]]], rounds: int, max_bytes: int
+) -> None:
+    trace = play(Trace(max_bytes), scripts, rounds)
+    other = play(TraceThatLooksAtEachChunk(max_bytes), scripts, rounds)
+    (first, *lines), (other_first, *other_lines) = trace._lines(), other._lines()
+    assert sorted(first.pop("starts")) == sorted(other_first.pop("starts"))
+    assert (first, lines) == (other_first, other_lines)
+    assert trace.frames == other.frames
+
+
+@settings(max_examples=50)
+@given(scripts, st.integers(1, 9), st.integers(200, 8000))
+def test_a_trace_that_forgets_ended_sessions_shows_the_same(
+    scripts: list[tuple[str, list[bytes]]], rounds: int, max_bytes: int
+) -> None:
+    forgetful = Trace(max_bytes)
+    forgetful._forget_at = 5
+    trace = play(Trace(max_bytes), scripts, rounds)
+    assert repr(play(forgetful, scripts, rounds)) == repr(trace)
+    assert (forgetful.frames, forgetful.chunks) == (trace.frames, trace.chunks)
+    assert (forgetful.dropped, forgetful.handshakes) == (trace.dropped, trace.handshakes)
+
+
 # ── compression ──────────────────────────────────────────────────────────────────────────────────────
 
 # RFC 7692, sections 7.2.3.1 and 7.2.3.2

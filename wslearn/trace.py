@@ -13,7 +13,7 @@ import os
 import re
 import sys
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from functools import partial
 from html import escape
 from io import BytesIO
@@ -194,7 +194,7 @@ class Trace:
         self._deflated: dict[int, str] = {}
         self._heads: deque[_Head] = deque()
         self._room_of_heads = MAX_HEADS
-        self._events: deque[tuple[int, Event]] = deque()
+        self._events: deque[tuple[int, float, int | None, str, str]] = deque()  # with the next entry's number
         self._ended: set[int] = set()
         self._forget_at = SELDOM
         self._dropped = dict.fromkeys(Dropped._fields, 0)
@@ -237,8 +237,9 @@ class Trace:
 
     def event(self, now: float, session: int | None, name: str, detail: str = "") -> None:
         """Keep something that happened beside the bytes."""
-        self.begin(now)
-        self._events.append((self._next, Event(now, session, name, detail)))
+        if self._zero is None:
+            self.begin(now)
+        self._events.append((self._first + len(self._entries), now, session, name, detail))
         if len(self._events) > MAX_EVENTS:
             self._events.popleft()
             self._dropped["events"] += 1
@@ -253,7 +254,7 @@ class Trace:
         """
         kept = self._snapshot()
         entries = sorted(kept.entries, key=itemgetter(0))
-        return [_chunk(entry, kept.zero) for entry in entries if not isinstance(entry[4], _Start)]
+        return [_chunk(entry, kept.zero) for entry in entries if entry[3] or not isinstance(entry[4], _Start)]
 
     @property
     def events(self) -> list[Event]:
@@ -367,8 +368,9 @@ class Trace:
         if not entries:
             return
         time, session, sender, _, segment = entries[-1]
-        self.begin(entries[0][0])
-        number = self._next
+        if self._zero is None:
+            self.begin(entries[0][0])
+        number = self._first + len(self._entries)
         data = entries[0][3] if len(entries) == 1 else b"".join([entry[3] for entry in entries])
         message = 0
         if sender == "server" and not data.startswith(b"HTTP/1.1 101"):
@@ -380,18 +382,22 @@ class Trace:
             self._keep((time, session, sender, b"", _Start(message=message, passed=size)))
         else:
             head = redact(data[:size])
-            if sender == "server" and DEFLATE in head:
+            if sender == "server" and head.find(DEFLATE) >= 0:
                 self._deflated[session] = header_of(read_response(head).headers)
-            self._keep((entries[0][0], session, sender, b"", _Start(size, message=message)))
-            for entry in entries if head == data[:size] else _cut_alike(head + data[size:], entries):
-                self._keep(entry)
+            if len(entries) == 1 and size == len(data) and not (message or segment):
+                # as nearly always: one entry, which goes with whole frames
+                self._keep((time, session, sender, head, FRAMES))
+            else:
+                self._keep((entries[0][0], session, sender, b"", _Start(size, message=message)))
+                for entry in entries if head == data[:size] else _cut_alike(head + data[size:], entries):
+                    self._keep(entry)
         self._keep_head(_Head(number, (time, session, sender, head, segment), size))
 
     def _keep_head(self, head: _Head) -> None:
         self._heads.append(head)
-        self._room_of_heads -= head.cost
+        self._room_of_heads -= OVERHEAD + len(head.entry[3])
         while self._room_of_heads < 0:
-            self._room_of_heads += self._heads.popleft().cost
+            self._room_of_heads += OVERHEAD + len(self._heads.popleft().entry[3])
             self._dropped["heads"] += 1
 
     def _keep(self, entry: _Entry) -> None:
@@ -410,7 +416,6 @@ class Trace:
                 self._let_go([*starmap(self._entries.popleft, repeat((), count))])
                 self._first += count
             if len(self._starts) + len(self._whole) >= self._forget_at:
-                self._count_whole()
                 self._forget_ended()
 
     def _let_go(self, entries: list[_Entry]) -> None:
@@ -420,16 +425,18 @@ class Trace:
             passed = sum(sizes)
             self._room += passed + OVERHEAD * len(part)
             self._dropped["bytes"] += passed
-            if max(sizes) > LONGEST or not self._let_frames_go(part, sizes):
+            if not self._let_whole_go(part, sizes):
                 self._pass_over(part)
 
-    def _let_frames_go(self, entries: list[_Entry], sizes: list[int]) -> bool:
-        """Let chunks go that are short whole frames, all at once; tell whether they are."""
+    def _let_whole_go(self, entries: list[_Entry], sizes: list[int]) -> bool:
+        """Let chunks go that are short whole frames, or heads, all at once; tell whether they are."""
         _, sessions, senders, chunks, _ = zip(*entries, strict=True)
         if self._amid and not self._amid.isdisjoint(zip(sessions, senders, strict=True)):
             return False
         if not _are_whole(chunks, sizes):
-            return False
+            frames = [entry[3] for entry in entries if entry[4] is not FRAMES]
+            if len(frames) == len(chunks) or not _are_whole(frames, [*map(len, frames)]):
+                return False
         self._dropped["chunks"] += len(entries)
         self._whole.update(zip(sessions, senders, sizes, strict=True))
         return True
@@ -439,8 +446,9 @@ class Trace:
         for _, session, sender, data, segment in entries:
             start = starts[session, sender]
             if segment and isinstance(segment, _Start):
-                marks += 1
+                marks += not data
                 start.follow(segment)
+                start.passed += len(data)
             elif not (start.skip or start.head or start.message) and _is_whole(data):
                 start.passed += len(data)
                 continue
@@ -452,10 +460,11 @@ class Trace:
                 self._amid.discard((session, sender))
         self._dropped["chunks"] += len(entries) - marks
 
-    def _count_whole(self) -> None:
-        """Add up what went as whole frames, by direction."""
+    def _count_whole(self, but: Set[int] = frozenset()) -> None:
+        """Add up what went as whole frames and heads, by direction, but not of some sessions."""
         for (session, sender, size), count in self._whole.items():
-            self._starts[session, sender].passed += size * count
+            if session not in but:
+                self._starts[session, sender].passed += size * count
         self._whole.clear()
 
     def _leave_out_what_never_fits(self) -> None:
@@ -475,7 +484,8 @@ class Trace:
 
     def _forget_ended(self) -> None:
         """Forget what is remembered of ended sessions of which no chunk is kept."""
-        gone = self._ended - {entry[1] for entry in self._entries}
+        gone = self._ended - set(map(itemgetter(1), self._entries))
+        self._count_whole(but=gone)
         self._ended -= gone
         self._deflated = {number: line for number, line in self._deflated.items() if number not in gone}
         for direction in [direction for direction in self._starts if direction[0] in gone]:
@@ -489,7 +499,11 @@ class Trace:
             self._count_whole()
             entries = list(self._entries)
             starts = {direction: start.copy() for direction, start in self._starts.items()}
-            first, heads, events = self._first, list(self._heads), list(self._events)
+            first, heads = self._first, list(self._heads)
+            events = [
+                (number, Event(now, session, name, detail))
+                for number, now, session, name, detail in self._events
+            ]
             deflated = self._deflated.copy()
         if entries:
             self.begin(entries[0][0])
@@ -550,11 +564,12 @@ class Trace:
                         self._amid.add((session, sender))
                 self._deflated = {session: str(line) for session, line in rest.get("deflated", [])}
             case {"event": str(name), "time": float(time), "session": session, "detail": str(detail)}:
-                self._events.append((self._restored, Event(time, session, name, detail)))
+                self._events.append((self._restored, time, session, name, detail))
             case {"head": str(head), "length": int(length), **rest}:
                 self._keep_head(_Head(self._restored, _read_entry(rest, head.encode("latin-1")), length))
             case {"start": start, **rest}:
-                self._keep((*_read_entry(rest, b"")[:4], _read_start(start)))
+                data = bytes.fromhex(rest.get("data", ""))
+                self._keep((*_read_entry(rest, data)[:4], _read_start(start)))
             case {"data": str(text), **rest}:
                 self._keep(_read_entry(rest, bytes.fromhex(text)))
             case _:
@@ -621,7 +636,7 @@ def _parses(sender: Sender, head: bytes) -> bool:
 # ── what is kept ─────────────────────────────────────────────────────────────────────────────────────
 
 # What is kept in order: the loop's time, session, sender and bytes of a chunk, on a wire also its segment;
-# or no bytes and a `_Start`.
+# or a `_Start`, which tells how the direction goes on, with no bytes or with those of a whole head before it.
 _Entry = tuple[float, int, Sender, bytes, Any]
 
 
@@ -631,10 +646,6 @@ class _Head(NamedTuple):
     number: int
     entry: _Entry
     length: int
-
-    @property
-    def cost(self) -> int:
-        return OVERHEAD + len(self.entry[3])
 
 
 class _Kept(NamedTuple):
@@ -729,6 +740,10 @@ class _Start:
         return [end - before for end in ends] if before else ends
 
 
+FRAMES = _Start()
+"""What follows nearly all heads."""
+
+
 def _is_whole(chunk: bytes) -> bool:
     """Tell whether a chunk is one whole frame of any size, a message by itself and not compressed."""
     if len(chunk) < 2 or chunk[0] not in WHOLE:
@@ -742,7 +757,9 @@ def _is_whole(chunk: bytes) -> bool:
 
 def _are_whole(chunks: Sequence[bytes], sizes: list[int]) -> bool:
     """Tell whether each chunk is one whole frame, short, a message by itself and not compressed."""
-    if min(sizes) < 2:
+    if not sizes:
+        return True
+    if min(sizes) < 2 or max(sizes) > LONGEST:
         # too little is also no chunk at all but a `_Start`
         return False
     # what was sent to many is looked at once
@@ -896,7 +913,7 @@ def _with_arrival(frame: TracedFrame, entry: _Entry, zero: float) -> TracedFrame
 
 def _chunk(entry: _Entry, zero: float) -> Chunk | TransitChunk:
     time, session, sender, data, segment = entry
-    if segment is None:
+    if segment is None or isinstance(segment, _Start):
         return Chunk(time - zero, session, sender, data)
     return TransitChunk(time - zero, session, sender, data, time - zero, _received(entry, zero))
 
@@ -937,10 +954,11 @@ def redact(head: bytes) -> bytes:
     They are the values of Cookie, Set-Cookie, Authorization and Proxy-Authorization, whose folds stay, and
     the values of query parameters.
     """
-    if b"?" in head and (found := QUERY.match(head)):
+    # no `in`, which makes an error first: that bytes are no number
+    if head.find(b"?") >= 0 and (found := QUERY.match(head)):
         head = _starred(found, rb"(?<==)[^&]+") + head[found.end() :]
     lower = head.lower()
-    if b"cookie" not in lower and b"authorization" not in lower:
+    if lower.find(b"cookie") < 0 and lower.find(b"authorization") < 0:
         return head
     return SECRET_HEADERS.sub(lambda found: _starred(found, rb"[^ \t\r\n](?:.*[^ \t\r\n])?"), head)
 
@@ -960,8 +978,8 @@ def _line(entry: _Entry, zero: float) -> dict[str, Any]:
     time, session, sender, data, segment = entry
     line: dict[str, Any] = {"time": float(time - zero), "session": session, "sender": sender}
     if isinstance(segment, _Start):
-        return line | {"start": segment.line()}
-    if segment is not None:
+        line["start"] = segment.line()
+    elif segment is not None:
         line["received"] = _received(entry, zero)
     return line | {"data": data.hex()}
 
@@ -1003,9 +1021,10 @@ class _Stream:
         self._acknowledged = 1
         self._arriving: deque[tuple[float, int]] = deque()
 
-    def follow(self, start: _Start) -> None:
-        """Go on behind bytes that are not kept."""
+    def follow(self, start: _Start, data: bytes) -> None:
+        """Go on behind bytes that are not kept, and pass over those of a head."""
         self._start.follow(start)
+        self._start.skip += len(data)
         self._lost = start.passed > 0 and bool(start.skip or start.head)
         self.next += start.passed
 
@@ -1038,8 +1057,9 @@ def _packets(kept: _Kept) -> Iterator[bytes]:
         time, session, sender, data, segment = entry
         stream = streams[session, sender]
         if isinstance(segment, _Start):
-            stream.follow(segment)
-            continue
+            stream.follow(segment, data)
+            if not data:
+                continue
         packet = partial(_packet, time - kept.zero, session)
         if data and session not in opened:
             opened.add(session)
@@ -1052,7 +1072,7 @@ def _packets(kept: _Kept) -> Iterator[bytes]:
             piece = data[at : at + MAX_SEGMENT]
             yield packet(sender, PSH | ACK, stream.next, acknowledged, piece)
             stream.next += len(piece)
-        stream.arrives(segment.received if segment else time)
+        stream.arrives(getattr(segment, "received", time))
 
 
 def _with_what_went(kept: _Kept) -> list[_Entry]:
