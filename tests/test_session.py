@@ -491,6 +491,21 @@ def test_server_stop_cancels_a_handler_after_close_timeout_and_returns_within_a_
     assert converse("server", script, work, close_timeout=3) == (4 if stubborn else 3)
 
 
+def test_server_stop_lets_a_handler_learn_the_close_reason_that_it_waits_for():
+    learned = []
+
+    async def work(session):
+        learned.append(await session.close_reason)
+
+    async def script(peer):
+        await peer.server.stop()
+        assert not peer.handler.cancelled()
+        return now()
+
+    assert converse("server", script, work, close_timeout=3) == 3
+    assert learned == [CloseReason(1001, "Server is going down")]
+
+
 def test_server_stop_cuts_a_session_that_would_wait_longer():
     async def script(peer):
         peer.session.close_timeout = 60

@@ -342,6 +342,9 @@ class Listening:
             await asyncio.wait(waiting, timeout=self.options.close_timeout)
         for session in list(self.sessions.values()):
             session._cut()
+        if waiting:
+            # a handler that waited for `close_reason` has it now, and its own turn to end
+            await asyncio.wait(waiting, timeout=0)
         for task in waiting:
             task.cancel()
         if waiting:
