@@ -264,6 +264,10 @@ def test_good_answer_gives_the_chosen_subprotocol():
     ("changes", "message"),
     [
         ({"Upgrade": None}, "Upgrade is [] in the answer: websocket is needed"),
+        (
+            {"Upgrade": "websocket, h2c"},
+            "Upgrade is ['websocket, h2c'] in the answer: websocket is needed",
+        ),
         ({"Connection": "close"}, "Connection is ['close'] in the answer: upgrade is needed"),
         (
             {"Sec_WebSocket_Accept": "x"},

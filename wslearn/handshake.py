@@ -351,11 +351,13 @@ def check_response(response: Response, key: str, protocols: Sequence[str], body:
     if response.status != 101:
         raise refuse(None)
     for name, token in (("Upgrade", "websocket"), ("Connection", "upgrade")):
-        if token not in [found.lower() for found in tokens(response.headers, name)]:
+        found = [each.lower() for each in tokens(response.headers, name)]
+        # Connection is to "contain a token", Upgrade to be "an ASCII case-insensitive match" (4.1)
+        if token not in found or (name == "Upgrade" and len(found) != 1):
             raise refuse(f"{name} is {response.headers.get_all(name)} in the answer: {token} is needed")
     if response.headers.get_all("Sec-WebSocket-Accept") != [accept_key(key)]:
-        found = response.headers.get_all("Sec-WebSocket-Accept")
-        raise refuse(f"Sec-WebSocket-Accept is {found}: {accept_key(key)!r} answers our key")
+        accepts = response.headers.get_all("Sec-WebSocket-Accept")
+        raise refuse(f"Sec-WebSocket-Accept is {accepts}: {accept_key(key)!r} answers our key")
     chosen = response.headers.get_all("Sec-WebSocket-Protocol")
     if len(chosen) > 1 or (chosen and chosen[0] not in protocols):
         raise refuse(f"subprotocol {chosen}: {list(protocols)} were offered")
