@@ -79,6 +79,7 @@ def test_counts_of_another_type_are_a_type_error(name, value):
         ("masking", 1, "True or False are allowed"),
         ("masking", None, "True or False are allowed"),
         ("content_converter", "json", "an object with serialize and deserialize is needed"),
+        ("content_converter", JsonConverter, "an object with serialize and deserialize is needed"),
         ("channels", bounded(3), "Channels(incoming=…, outgoing=…) is needed"),
         ("origins", "https://a.example", "a list of texts such as 'https://example.org' is needed"),
         ("origins", [5], "a list of texts such as 'https://example.org' is needed"),

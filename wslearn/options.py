@@ -80,7 +80,8 @@ def flag(name: str, value: Any) -> bool:
 
 def converter(name: str, value: Any) -> Converter | None:
     """Return a converter, or None."""
-    if value is not None and not (hasattr(value, "serialize") and hasattr(value, "deserialize")):
+    fits = hasattr(value, "serialize") and hasattr(value, "deserialize") and not isinstance(value, type)
+    if value is not None and not fits:
         raise TypeError(f"{name} is {value!r}: an object with serialize and deserialize is needed")
     found: Converter | None = value
     return found
