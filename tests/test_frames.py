@@ -115,6 +115,7 @@ def test_message_of_123_bytes_fits_and_one_more_is_a_value_error():
         (("1000",), TypeError, "close code is '1000': a whole number is needed"),
         ((True,), TypeError, "close code is True: a whole number is needed"),
         ((1000, b"bye"), TypeError, "close message is b'bye': a str is needed"),
+        ((1000, "bye", "me"), ValueError, "by is 'me': 'local', 'peer' or 'network' are allowed"),
     ],
 )
 def test_bad_close_reason_is_named(arguments, error, message):

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 MAX_CONTROL_PAYLOAD = 125
 MAX_REASON = MAX_CONTROL_PAYLOAD - 2
 
 By = Literal["local", "peer", "network"]
+SPEAKERS = (None, *get_args(By))
 
 
 class Opcode(IntEnum):
@@ -65,7 +66,8 @@ class CloseReason:
         by: "local", "peer" or "network"; None while nobody has said it. Not part of equality.
 
     Raises:
-        ValueError: the code is no 16-bit number, or the message is too long (RFC 6455, section 5.5).
+        ValueError: the code is no 16-bit number, the message is too long (RFC 6455, section 5.5), or
+            nobody is called `by`.
     """
 
     code: int
@@ -84,6 +86,8 @@ class CloseReason:
             raise ValueError(
                 f"close message too long: {size} bytes, at most {MAX_REASON} (RFC 6455, section 5.5)"
             )
+        if self.by not in SPEAKERS:
+            raise ValueError(f"by is {self.by!r}: 'local', 'peer' or 'network' are allowed")
         if type(self.code) is not int:
             object.__setattr__(self, "code", int(self.code))
 
