@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence, Set
 from functools import partial
 from html import escape
 from io import BytesIO
-from itertools import repeat, starmap, takewhile
+from itertools import takewhile
 from operator import itemgetter
 from struct import pack
 from threading import Lock
@@ -185,7 +185,7 @@ class Trace:
         self.max_bytes = max_bytes
         self._zero: float | None = None
         self._sessions = 0
-        self._entries: deque[_Entry] = deque()
+        self._entries: list[_Entry] = []
         self._room = max_bytes
         self._first = 0
         self._starts: defaultdict[Direction, _Start] = defaultdict(_Start)
@@ -413,7 +413,8 @@ class Trace:
             self._leave_out_what_never_fits()
             while self._room < 0:
                 count = 1 + len(self._entries) // 32
-                self._let_go([*starmap(self._entries.popleft, repeat((), count))])
+                self._let_go(self._entries[:count])
+                del self._entries[:count]
                 self._first += count
             if len(self._starts) + len(self._whole) >= self._forget_at:
                 self._forget_ended()
@@ -421,7 +422,8 @@ class Trace:
     def _let_go(self, entries: list[_Entry]) -> None:
         for at in range(0, len(entries), SLICE):
             part = entries[at : at + SLICE]
-            sizes = [*map(len, map(itemgetter(3), part))]
+            _, sessions, senders, chunks, _ = zip(*part, strict=True)
+            sizes = [*map(len, chunks)]
             passed = sum(sizes)
             self._room += passed + OVERHEAD * len(part)
             self._dropped["bytes"] += passed
@@ -497,7 +499,7 @@ class Trace:
         """Return all that is kept at one moment; recording may go on in another thread."""
         with self._lock:
             self._count_whole()
-            entries = list(self._entries)
+            entries = self._entries[:]
             starts = {direction: start.copy() for direction, start in self._starts.items()}
             first, heads = self._first, list(self._heads)
             events = [
