@@ -8,16 +8,17 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Generator
+from collections.abc import AsyncIterator, Callable, Generator
 from contextvars import Context
 from dataclasses import dataclass, field
 from enum import Enum
 from types import NoneType
-from typing import Any, ClassVar, Generic, NoReturn, TypeVar
+from typing import Any, ClassVar, Generic, NoReturn, Protocol, TypeVar
 
 from wslearn.errors import ChannelClosed, ChannelOverflow
 
 T = TypeVar("T")
+U = TypeVar("U", contravariant=True)
 
 
 class OnOverflow(Enum):
@@ -322,42 +323,48 @@ NOTHING: deque[bytes] = deque()
 """What waits in nearly all sessions nearly always; an empty queue of its own has room for 64 already."""
 
 
+class Way(Protocol[U]):
+    """What stands behind `outgoing`: a session."""
+
+    async def send(self, message: U) -> None:
+        """Send an item, and wait if it has to."""
+
+    def _try_send(self, message: U) -> bool:
+        """Send an item if that needs no waiting; tell whether it did."""
+
+    def _share(self, message: U) -> tuple[int, bytes]:
+        """Return first byte and bytes of a whole frame that nobody masks or extends; 0 and none of others."""
+
+    def _try_share(self, message: U, first: int, wire: bytes) -> bool:
+        """Do as `_try_send` does, with what `_share` has returned for the item."""
+
+    def _encode(self, message: U) -> bytes:
+        """Return the bytes of an item whose turn has come, or raise."""
+
+
 class Outgoing(Generic[T]):
-    """What waits to be sent while the peer, or the network, takes no more.
+    """What waits to be sent while the peer, or the network, takes no more."""
 
-    Args:
-        send: sends an item, and waits if it has to.
-        try_send: sends an item if that needs no waiting; tells whether it did.
-        encode: returns the bytes of an item whose turn has come, or raises.
-    """
+    __slots__ = ("_end", "_suspended", "_way", "_wires", "capacity", "taken")
 
-    __slots__ = ("_encode", "_end", "_send", "_suspended", "_try_send", "_wires", "capacity", "taken")
-
-    def __init__(
-        self,
-        capacity: float,
-        send: Callable[[T], Coroutine[Any, Any, None]],
-        try_send: Callable[[T], bool],
-        encode: Callable[[T], bytes],
-    ) -> None:
+    def __init__(self, capacity: float, way: Way[T]) -> None:
         self.capacity = capacity
         self.taken = 0
-        self._send = send
-        self._try_send = try_send
-        self._encode = encode
+        self._way: Way[T] | None = way
         self._end: Exception | None = None
         self._wires: deque[bytes] = NOTHING
         self._suspended: list[tuple[T, asyncio.Future[None]]] = []
 
     async def send(self, frame: T) -> None:
         """Send a frame, as `session.send` does."""
-        if self._end is not None:
+        if self._way is None:
+            assert self._end is not None
             raise self._end.with_traceback(None)
-        await self._send(frame)
+        await self._way.send(frame)
 
     def try_send(self, frame: T) -> bool:
         """Send a frame if that needs no waiting; tell whether it was taken."""
-        return self._try_send(frame)
+        return self._way is not None and self._way._try_send(frame)
 
     def __len__(self) -> int:
         return len(self._wires)
@@ -374,7 +381,8 @@ class Outgoing(Generic[T]):
 
     def put(self, item: T) -> None:
         """Add an item; who puts looks at `full` first."""
-        wire = self._encode(item)
+        assert self._way is not None
+        wire = self._way._encode(item)
         if self._wires is NOTHING:
             self._wires = deque()
         self._wires.append(wire)
@@ -418,9 +426,7 @@ class Outgoing(Generic[T]):
 
     def end(self, error: Exception) -> None:
         """Send nothing any more, and let go of who did: each holds the other."""
-        self._end = error
-        self._try_send = _refuse
-        del self._send, self._encode
+        self._end, self._way = error, None
 
 
 class SharedFlow(Generic[T]):
@@ -443,18 +449,21 @@ class SharedFlow(Generic[T]):
     async def emit(self, item: T) -> None:
         """Give the item to every collector; never waits for a slow one."""
         called: list[Turn] = []
+        first, wire = 0, b""
         for queue in list(self._queues):
-            waiting, items = queue.waiting, queue.items
-            if queue.outgoing is not None and waiting and not waiting[0].is_over:
+            outgoing, waiting = queue.outgoing, queue.waiting
+            if outgoing is not None and waiting and not waiting[0].is_over and outgoing._way is not None:
                 try:
-                    if queue.outgoing._try_send(item):
+                    if not wire:
+                        first, wire = outgoing._way._share(item)
+                    if outgoing._way._try_share(item, first, wire):
                         continue
                 except Exception:  # no matter which: who waits sends the item again, and meets it
                     pass
-            if len(items) >= self.capacity:
+            if len(queue.items) >= self.capacity:
                 self._overflow(queue)
             if queue.end is None:
-                items.append(item)
+                queue.items.append(item)
                 called += waiting
                 waiting.clear()
         if called:
@@ -533,10 +542,6 @@ class _Collector(AsyncIterator[T]):
 
     def __del__(self) -> None:
         self._flow._queues.pop(self._queue, None)
-
-
-def _refuse(_: object) -> bool:
-    return False
 
 
 def _shown(capacity: float) -> str:

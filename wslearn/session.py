@@ -17,6 +17,7 @@ import asyncio
 import logging
 import secrets
 import threading
+import time
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from dataclasses import dataclass, field
@@ -116,6 +117,11 @@ class Weight(IntEnum):
 def chance(loop: asyncio.AbstractEventLoop) -> Callable[[int], bytes]:
     """Return the source of masking keys, nonces and ping payloads: a simulation's, or the system's."""
     return cast("Callable[[int], bytes]", getattr(loop, "token_bytes", secrets.token_bytes))
+
+
+def clock(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
+    """Return what tells a loop's time: what it asks itself, if it asks as asyncio does."""
+    return time.monotonic if type(loop).time is asyncio.BaseEventLoop.time else loop.time
 
 
 def run_in(loop: asyncio.AbstractEventLoop, callback: Callable[..., object], *arguments: object) -> None:
@@ -291,6 +297,7 @@ class RawSession(asyncio.BufferedProtocol):
         "_loop",
         "_masks",
         "_mute",
+        "_now",
         "_on_lost",
         "_options",
         "_over",
@@ -342,12 +349,11 @@ class RawSession(asyncio.BufferedProtocol):
         self.number = number
         self._direct = frozenset() if extensions else WHOLE
         self.incoming: Incoming[Frame] = Incoming(options.channels.incoming.capacity)
-        self.outgoing: Outgoing[Message] = Outgoing(
-            options.channels.outgoing.capacity, self.send, self._try_send, self._encode
-        )
+        self.outgoing: Outgoing[Message] = Outgoing(options.channels.outgoing.capacity, self)
         self._options = options
         self._own: dict[str, tuple[int, Any]] = {}
         self._loop = asyncio.get_running_loop()
+        self._now = clock(self._loop)
         self._chance = chance(self._loop)
         self._buffer = read_buffer.view
         self._transport = transport
@@ -506,7 +512,7 @@ class RawSession(asyncio.BufferedProtocol):
             return False
         if self._gathered is not None and self._gather(wire):
             return True
-        self.trace.record(self._loop.time(), self.number, self._side, wire)
+        self.trace.record(self._now(), self.number, self._side, wire)
         # a view, as a transport that takes a part copies the rest of what it got
         transport.write(wire if len(wire) < HIGH_WATER else memoryview(wire))
         return True
@@ -605,14 +611,19 @@ class RawSession(asyncio.BufferedProtocol):
         elif not self._write(encode(frame, self._key())):
             await self._learn_the_end()
 
-    def _try_send(self, message: Message) -> bool:
+    @staticmethod
+    def _share(message: Message) -> tuple[int, bytes]:
+        if isinstance(message, Frame) and message.first in WHOLE:
+            return message.first, wrap(message.first, message.data)
+        return 0, b""
+
+    def _try_share(self, message: Message, first: int, wire: bytes) -> bool:
         # a flow sends nearly all by this way, to many sessions: no call that is not needed
-        if (
-            isinstance(message, Frame)
-            and message.first in self._direct
-            and not (self._mute or self._paused or self._masks or self._unfinished)
-        ):
-            return self._write(wrap(message.first, message.data))
+        if first in self._direct and not (self._mute or self._paused or self._masks or self._unfinished):
+            return self._write(wire)
+        return self._try_send(message)
+
+    def _try_send(self, message: Message) -> bool:
         if self._mute:
             return False
         if isinstance(message, ControlFrame):
@@ -801,7 +812,7 @@ class RawSession(asyncio.BufferedProtocol):
     def _begin_deadline(self) -> None:
         if not (self._deadline or self._gone):
             self._deadline = True
-            self._alarm.set(self._loop.time() + self.close_timeout, self._cut)
+            self._alarm.set(self._now() + self.close_timeout, self._cut)
 
     def _end_incoming(self, error: Exception) -> bool:
         """Set the last item of `incoming`; tell whether a message stands before it."""
@@ -860,7 +871,7 @@ class RawSession(asyncio.BufferedProtocol):
         if self._reason is None:
             self._reason = CloseReason(CloseCode.ABNORMAL_CLOSURE, by=by)
         self._future.set_result(self._reason)
-        self.trace.event(self._loop.time(), self.number, "closed", repr(self._reason))
+        self.trace.event(self._now(), self.number, "closed", repr(self._reason))
 
     # ── the end: what others do ──────────────────────────────────────────────────────────────────
 
@@ -1050,7 +1061,7 @@ class RawSession(asyncio.BufferedProtocol):
     # ── options, as they change ──────────────────────────────────────────────────────────────────
 
     def _option_changed(self, name: str, change: str) -> None:
-        self.trace.event(self._loop.time(), self.number, "option changed", f"{name}: {change}")
+        self.trace.event(self._now(), self.number, "option changed", f"{name}: {change}")
         self._follow(name)
 
     def _follow(self, name: str) -> None:
@@ -1067,7 +1078,7 @@ class RawSession(asyncio.BufferedProtocol):
         self._transport.set_write_buffer_limits(high=HIGH_WATER)
         self._transport.set_protocol(self)
         self._wait_for_the_first_beat()
-        self.trace.event(self._loop.time(), self.number, "opened", self.call.path)
+        self.trace.event(self._now(), self.number, "opened", self.call.path)
         if rest:
             self._reader.feed(rest)
             self._parse()
@@ -1085,7 +1096,7 @@ class RawSession(asyncio.BufferedProtocol):
         self.data_received(bytes(self._buffer[:nbytes]))
 
     def data_received(self, data: bytes) -> None:
-        self.trace.record(self._loop.time(), self.number, self._peer, data)
+        self.trace.record(self._now(), self.number, self._peer, data)
         self._heard = True
         if not self._deaf:
             self._reader.feed(data)
@@ -1282,7 +1293,7 @@ class Session(RawSession):
     def _ping_timed_out(self) -> None:
         error = PingTimeout(self.timeout)
         log.debug("session %d: 1011: %s", self.number, error)
-        self.trace.event(self._loop.time(), self.number, "ping timeout", f"after {self.timeout:g} s")
+        self.trace.event(self._now(), self.number, "ping timeout", f"after {self.timeout:g} s")
         self._deaf = True
         self.incoming.end(self._tell(error))
         self._say(_close(CloseCode.INTERNAL_ERROR, "Ping timeout"), Weight.FAULT, drop=True)
@@ -1315,7 +1326,7 @@ class Heartbeat:
         if period is None:
             self._session._alarm.cancel()
         else:
-            self._session._alarm.set(self._session._loop.time() + period, self._beat)
+            self._session._alarm.set(self._session._now() + period, self._beat)
 
     def stop(self) -> None:
         """Forget an outstanding ping; what the session does next has the alarm."""
@@ -1324,7 +1335,7 @@ class Heartbeat:
     def pong(self, payload: bytes) -> None:
         """Take a pong; only the one with the outstanding payload counts."""
         if payload == self._payload and self._unsent is None:
-            self._session.latency = self._session._loop.time() - self._sent
+            self._session.latency = self._session._now() - self._sent
             self.restart()
 
     def room(self) -> None:
@@ -1335,7 +1346,7 @@ class Heartbeat:
 
     def stand_still(self) -> None:
         if self._payload is not None and self._left is None:
-            self._left = max(0.0, self._due - self._session._loop.time())
+            self._left = max(0.0, self._due - self._session._now())
             self._session._alarm.cancel()
 
     def go_on(self) -> None:
@@ -1360,7 +1371,7 @@ class Heartbeat:
 
     def _hand_over(self, ping: bytes) -> None:
         self._session._write(ping)
-        self._sent = self._session._loop.time()
+        self._sent = self._session._now()
         self._wait(self._session.timeout)
 
     def _wait(self, seconds: float) -> None:
@@ -1368,7 +1379,7 @@ class Heartbeat:
             self._left = seconds
             self._session._alarm.cancel()
         else:
-            self._due = self._session._loop.time() + seconds
+            self._due = self._session._now() + seconds
             self._look(self._due - seconds / 2)
 
     def _look(self, at: float) -> None:
@@ -1377,7 +1388,7 @@ class Heartbeat:
         self._session._alarm.set(at, self._is_due)
 
     def _is_due(self) -> None:
-        if self._session._loop.time() - self._looks > LATE:
+        if self._session._now() - self._looks > LATE:
             self._wait(self._session.timeout)
         elif self._looks < self._due:
             self._look(self._due)
@@ -1392,11 +1403,11 @@ class Heartbeat:
         self._look_again()
 
     def _look_again(self) -> None:
-        self._session._alarm.set(self._session._loop.time(), self._judge)
+        self._session._alarm.set(self._session._now(), self._judge)
 
     def _judge(self) -> None:
         session = self._session
-        if session._heard and session._loop.time() < self._due + session.timeout:
+        if session._heard and session._now() < self._due + session.timeout:
             self._listen()
             return
         self._quiet += 1

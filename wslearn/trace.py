@@ -422,17 +422,16 @@ class Trace:
     def _let_go(self, entries: list[_Entry]) -> None:
         for at in range(0, len(entries), SLICE):
             part = entries[at : at + SLICE]
-            _, sessions, senders, chunks, _ = zip(*part, strict=True)
-            sizes = [*map(len, chunks)]
-            passed = sum(sizes)
-            self._room += passed + OVERHEAD * len(part)
-            self._dropped["bytes"] += passed
-            if not self._let_whole_go(part, sizes):
+            if not self._let_whole_go(part):
                 self._pass_over(part)
 
-    def _let_whole_go(self, entries: list[_Entry], sizes: list[int]) -> bool:
+    def _let_whole_go(self, entries: list[_Entry]) -> bool:
         """Let chunks go that are short whole frames, or heads, all at once; tell whether they are."""
         _, sessions, senders, chunks, _ = zip(*entries, strict=True)
+        sizes = [*map(len, chunks)]
+        passed = sum(sizes)
+        self._room += passed + OVERHEAD * len(entries)
+        self._dropped["bytes"] += passed
         if self._amid and not self._amid.isdisjoint(zip(sessions, senders, strict=True)):
             return False
         if not _are_whole(chunks, sizes):
