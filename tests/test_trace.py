@@ -278,7 +278,7 @@ def test_frames_behind_a_gap_stay_right_when_the_gap_goes() -> None:
 
 
 class TraceThatLooksAtEachChunk(Trace):
-    def _let_whole_go(self, entries: object, sizes: object) -> bool:
+    def _let_whole_go(self, *columns: object) -> bool:
         return False
 
 

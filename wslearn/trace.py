@@ -422,23 +422,30 @@ class Trace:
     def _let_go(self, entries: list[_Entry]) -> None:
         for at in range(0, len(entries), SLICE):
             part = entries[at : at + SLICE]
-            if not self._let_whole_go(part):
+            _, sessions, senders, chunks, starts = zip(*part, strict=True)
+            sizes = [*map(len, chunks)]
+            passed = sum(sizes)
+            self._room += passed + OVERHEAD * len(part)
+            self._dropped["bytes"] += passed
+            if not self._let_whole_go(sessions, senders, chunks, starts, sizes):
                 self._pass_over(part)
 
-    def _let_whole_go(self, entries: list[_Entry]) -> bool:
+    def _let_whole_go(
+        self,
+        sessions: Sequence[int],
+        senders: Sequence[Sender],
+        chunks: Sequence[bytes],
+        starts: Sequence[Any],
+        sizes: list[int],
+    ) -> bool:
         """Let chunks go that are short whole frames, or heads, all at once; tell whether they are."""
-        _, sessions, senders, chunks, _ = zip(*entries, strict=True)
-        sizes = [*map(len, chunks)]
-        passed = sum(sizes)
-        self._room += passed + OVERHEAD * len(entries)
-        self._dropped["bytes"] += passed
         if self._amid and not self._amid.isdisjoint(zip(sessions, senders, strict=True)):
             return False
         if not _are_whole(chunks, sizes):
-            frames = [entry[3] for entry in entries if entry[4] is not FRAMES]
+            frames = [chunk for chunk, start in zip(chunks, starts, strict=True) if start is not FRAMES]
             if len(frames) == len(chunks) or not _are_whole(frames, [*map(len, frames)]):
                 return False
-        self._dropped["chunks"] += len(entries)
+        self._dropped["chunks"] += len(chunks)
         self._whole.update(zip(sessions, senders, sizes, strict=True))
         return True
 
