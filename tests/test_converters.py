@@ -169,6 +169,7 @@ def test_session_without_a_converter_says_what_to_write_and_takes_no_message():
 
         @app.websocket("/")
         async def convert(session):
+            seen.append(session.converter)
             with pytest.raises(ConverterNotFound, match="write install"):
                 await session.send_serialized(Point(1))
             with pytest.raises(ConverterNotFound):
@@ -181,7 +182,7 @@ def test_session_without_a_converter_says_what_to_write_and_takes_no_message():
             await session.close_reason
 
     simulate(scene)
-    assert seen == [Text("{}")]
+    assert seen == [None, Text("{}")]
 
 
 def test_objects_travel_both_ways():

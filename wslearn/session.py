@@ -1174,15 +1174,14 @@ class Session(RawSession):
         return options.extensions
 
     @property
-    def converter(self) -> Converter:
-        """The option `content_converter`.
-
-        Raises:
-            ConverterNotFound: there is none.
-        """
-        if self._options.content_converter is None:
-            raise ConverterNotFound
+    def converter(self) -> Converter | None:
+        """The option `content_converter`, as it is now."""
         return self._options.content_converter
+
+    def _find_converter(self) -> Converter:
+        if self.converter is None:
+            raise ConverterNotFound
+        return self.converter
 
     async def send_serialized(self, value: object) -> None:
         """Send an object through the content converter.
@@ -1190,7 +1189,7 @@ class Session(RawSession):
         Raises:
             ConverterNotFound: there is none.
         """
-        await self.send(self.converter.serialize(value))
+        await self.send(self._find_converter().serialize(value))
 
     async def receive_deserialized(self, kind: type[T]) -> T:
         """Receive one message as an object of the type; the session goes on after an error.
@@ -1199,10 +1198,10 @@ class Session(RawSession):
             ConverterNotFound: there is none; no message is taken.
             DeserializeError: wrong kind of frame, malformed payload or wrong shape.
         """
-        converter = self.converter
+        converter = self._find_converter()
         frame = await self.incoming.receive()
         # the option may have changed while we waited
-        return (self._options.content_converter or converter).deserialize(frame, kind)
+        return (self.converter or converter).deserialize(frame, kind)
 
     def cancel(self) -> None:
         """End the session now: tasks are cancelled, a Close 1000 is tried, the connection is cut."""
