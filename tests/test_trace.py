@@ -268,6 +268,26 @@ def test_a_chunk_larger_than_the_trace_is_counted_and_the_others_stay() -> None:
     assert trace.dropped == Dropped(chunks=1, bytes=len(large) - 7 + 4)
 
 
+@given(max_bytes=st.integers(1, 100_000), sizes=st.lists(st.integers(0, 3000), min_size=1, max_size=120))
+def test_what_is_kept_is_the_newest_that_fits_but_for_one_block(max_bytes: int, sizes: list[int]) -> None:
+    trace, all_chunks = Trace(max_bytes), []
+    for time, size in enumerate(sizes):
+        trace.record(time, 1, "client", bytes(size))
+        trace.event(time, 1, "recorded")
+        if size + 128 <= max_bytes:
+            all_chunks.append((float(time), size))
+        kept = [(chunk.time, len(chunk.data)) for chunk in trace.chunks]
+        assert kept == all_chunks[len(all_chunks) - len(kept) :]
+        room = max_bytes - sum(size + 128 for _, size in kept)
+        assert room >= 0
+        if len(kept) < len(all_chunks):
+            # a block holds one chunk, or no more than its part; marks of chunks that never fit cost, too
+            block = max(all_chunks[-len(kept) - 1][1] + 128, max_bytes // 64)
+            marks = 128 * sum(size + 128 > max_bytes for size in sizes[: time + 1])
+            assert room < 2 * block + marks
+    assert [event.time for event in trace.events] == [*map(float, range(len(sizes)))]
+
+
 def test_frames_behind_a_gap_stay_right_when_the_gap_goes() -> None:
     trace = Trace(max_bytes=600)
     trace.record(0, 1, "client", bytes.fromhex("017e03e8") + bytes(700))

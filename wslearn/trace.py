@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence, Set
 from functools import partial
 from html import escape
 from io import BytesIO
-from itertools import takewhile
+from itertools import chain, takewhile
 from operator import itemgetter
 from struct import pack
 from threading import Lock
@@ -39,6 +39,7 @@ MAX_EVENTS = 4096
 OVERHEAD = 128
 DEFLATE = Deflate.name.encode()
 SELDOM = 4096  # directions of which nothing is kept, before the trace looks which of them are over
+PARTS = 64  # of the room for chunks: one block has one, and lets them go together
 SLICE = 256  # chunks that are looked at together when they go
 # How many rows of a long table are shown at its beginning and at its end, and how much of a payload.
 EDGE = 20
@@ -185,9 +186,12 @@ class Trace:
         self.max_bytes = max_bytes
         self._zero: float | None = None
         self._sessions = 0
-        self._entries: list[_Entry] = []
-        self._room = max_bytes
-        self._first = 0
+        # What is kept stands in blocks, as a block is what goes at once.
+        self._block: list[_Entry] = []
+        self._blocks: deque[list[_Entry]] = deque([self._block])
+        self._full = 0  # bytes of all blocks but the newest, which may have a part and has some room left
+        self._part = self._room = max_bytes // PARTS
+        self._first = self._first_of_block = 0
         self._starts: defaultdict[Direction, _Start] = defaultdict(_Start)
         self._amid: set[Direction] = set()  # in a frame or between two fragments
         self._whole: Counter[tuple[int, Sender, int]] = Counter()  # that went and are not in starts yet
@@ -219,7 +223,7 @@ class Trace:
     def record(self, now: float, session: int, sender: Sender, data: bytes) -> None:
         """Keep bytes that passed after the handshake, by reference."""
         # `_keep` in place: this runs for every chunk of every session
-        self._entries.append((now, session, sender, data, None))
+        self._block.append((now, session, sender, data, None))
         self._room -= len(data) + OVERHEAD
         if self._room < 0:
             self._make_room()
@@ -239,7 +243,7 @@ class Trace:
         """Keep something that happened beside the bytes."""
         if self._zero is None:
             self.begin(now)
-        self._events.append((self._first + len(self._entries), now, session, name, detail))
+        self._events.append((self._first_of_block + len(self._block), now, session, name, detail))
         if len(self._events) > MAX_EVENTS:
             self._events.popleft()
             self._dropped["events"] += 1
@@ -362,7 +366,7 @@ class Trace:
     @property
     def _next(self) -> int:
         """The number of the next entry."""
-        return self._first + len(self._entries)
+        return self._first_of_block + len(self._block)
 
     def _record_head(self, entries: list[_Entry], size: int | None) -> None:
         if not entries:
@@ -370,7 +374,7 @@ class Trace:
         time, session, sender, _, segment = entries[-1]
         if self._zero is None:
             self.begin(entries[0][0])
-        number = self._first + len(self._entries)
+        number = self._first_of_block + len(self._block)
         data = entries[0][3] if len(entries) == 1 else b"".join([entry[3] for entry in entries])
         message = 0
         if sender == "server" and not data.startswith(b"HTTP/1.1 101"):
@@ -401,34 +405,52 @@ class Trace:
             self._dropped["heads"] += 1
 
     def _keep(self, entry: _Entry) -> None:
-        self._entries.append(entry)
+        self._block.append(entry)
         self._room -= len(entry[3]) + OVERHEAD
         if self._room < 0:
             self._make_room()
 
     def _make_room(self) -> None:
-        """Let the oldest chunks go, a 32nd of all at once, so that this is seldom done."""
-        self.begin(self._entries[0][0])
+        """Begin a block with the newest chunk, and let the oldest blocks go until all fits."""
+        self.begin(self._blocks[0][0][0])
         with self._lock:
             self._leave_out_what_never_fits()
-            while self._room < 0:
-                count = 1 + len(self._entries) // 32
-                self._let_go(self._entries[:count])
-                del self._entries[:count]
-                self._first += count
+            newest = self._block.pop()
+            self._first_of_block += len(self._block)
+            if not self._block:
+                self._blocks.pop()
+            self._blocks.append([newest])
+            self._full += self._part - self._room
+            while self._full > self.max_bytes:
+                gone = self._blocks.popleft()
+                self._full -= self._let_go(gone)
+                self._first += len(gone)
+            self._go_on_with_a_block()
             if len(self._starts) + len(self._whole) >= self._forget_at:
                 self._forget_ended()
 
-    def _let_go(self, entries: list[_Entry]) -> None:
+    def _go_on_with_a_block(self) -> None:
+        if not self._blocks:
+            self._blocks.append([])
+        self._block = self._blocks[-1]
+        self._first_of_block = max(self._first_of_block, self._first)
+        used = sum(len(entry[3]) + OVERHEAD for entry in self._block)
+        self._full -= used
+        self._part = max(used, min(self.max_bytes // PARTS, self.max_bytes - self._full))
+        self._room = self._part - used
+
+    def _let_go(self, entries: list[_Entry]) -> int:
+        """Let chunks go; return how much room they leave."""
+        went = 0
         for at in range(0, len(entries), SLICE):
             part = entries[at : at + SLICE]
             _, sessions, senders, chunks, starts = zip(*part, strict=True)
             sizes = [*map(len, chunks)]
-            passed = sum(sizes)
-            self._room += passed + OVERHEAD * len(part)
-            self._dropped["bytes"] += passed
+            went += sum(sizes)
             if not self._let_whole_go(sessions, senders, chunks, starts, sizes):
                 self._pass_over(part)
+        self._dropped["bytes"] += went
+        return went + OVERHEAD * len(entries)
 
     def _let_whole_go(
         self,
@@ -477,22 +499,22 @@ class Trace:
 
     def _leave_out_what_never_fits(self) -> None:
         """Put where frames go on into the place of a newest chunk that is larger than the trace."""
-        time, session, sender, data, _ = self._entries[-1]
+        time, session, sender, data, _ = self._block[-1]
         if len(data) + OVERHEAD <= self.max_bytes:
             return
         start = self._starts[session, sender].copy()
-        for entry in self._entries:
+        for entry in chain.from_iterable(self._blocks):
             if entry[1:3] == (session, sender):
                 start.follow(entry[4]) if isinstance(entry[4], _Start) else start.pass_over(entry[3])
         start.passed = len(data)
-        self._entries[-1] = (time, session, sender, b"", start)
+        self._block[-1] = (time, session, sender, b"", start)
         self._room += len(data)
         self._dropped["chunks"] += 1
         self._dropped["bytes"] += len(data)
 
     def _forget_ended(self) -> None:
         """Forget what is remembered of ended sessions of which no chunk is kept."""
-        gone = self._ended - set(map(itemgetter(1), self._entries))
+        gone = self._ended - set(map(itemgetter(1), chain.from_iterable(self._blocks)))
         self._count_whole(but=gone)
         self._ended -= gone
         self._deflated = {number: line for number, line in self._deflated.items() if number not in gone}
@@ -505,7 +527,7 @@ class Trace:
         """Return all that is kept at one moment; recording may go on in another thread."""
         with self._lock:
             self._count_whole()
-            entries = self._entries[:]
+            entries = [*chain.from_iterable(self._blocks)]
             starts = {direction: start.copy() for direction, start in self._starts.items()}
             first, heads = self._first, list(self._heads)
             events = [

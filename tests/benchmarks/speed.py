@@ -73,8 +73,8 @@ SCENARIOS = {
     "16k": Scenario("16 KiB, 10 connections", 10, 50, Binary(bytes(16 * 1024))),
     "1m": Scenario("1 MiB, 2 connections", 2, 10, Binary(bytes(1024 * 1024))),
     "open": Scenario("open and close", 8, 20),
-    "broadcast": Scenario("broadcast to 500", 500, 4, SHORT, path=b"/broadcast"),
-    "collect": Scenario("the same, step by step", 500, 4, SHORT, path=b"/collect"),
+    "broadcast": Scenario("broadcast to 500", 500, 20, SHORT, path=b"/broadcast"),
+    "collect": Scenario("the same, step by step", 500, 20, SHORT, path=b"/collect"),
     "idle": Scenario("KiB of an idle connection", 1000),
 }
 
