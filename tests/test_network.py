@@ -532,6 +532,36 @@ def test_a_burst_without_a_turn_of_the_loop_pauses_writing_until_the_next_turn()
     assert simulate(scene, latency=1) == (["pause"], ["pause", "resume"])
 
 
+@pytest.mark.parametrize(
+    ("more", "bandwidth", "calls"),
+    [(0, None, []), (1, None, ["pause", "resume"]), (1, 1e9, [])],
+)
+def test_writing_pauses_behind_1_mib_in_flight_where_bandwidth_is_unlimited(more, bandwidth, calls):
+    async def scene(net):
+        client, _ = await pair(net)
+        for size in (64 * KIB,) * 16 + (more,):
+            client.transport.write(bytes(size))
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(10)
+        return [call for _, call, *_ in client.calls[1:]]
+
+    assert simulate(scene, latency=1, bandwidth=bandwidth) == calls
+
+
+def test_sender_that_never_waits_lets_time_pass():
+    async def scene(net):
+        client, server = await pair(net)
+        while len(server.received) < 10 * 1024 * KIB:
+            if client.calls[-1][1] == "pause":
+                await asyncio.sleep(0.1)
+            else:
+                client.transport.write(bytes(KIB))
+                await asyncio.sleep(0)
+        return asyncio.get_running_loop().time()
+
+    assert simulate(scene, latency=1) < 20
+
+
 def test_write_buffer_limits_are_honoured():
     async def scene(net):
         client, server = await pair(net)

@@ -29,6 +29,8 @@ ProtocolFactory = Callable[[], asyncio.BaseProtocol]
 
 WINDOW = 64 * 1024
 """Bytes that a connection takes each way before writing pauses, and that outlive a close."""
+FLIGHT = 16 * WINDOW
+"""Bytes in flight where bandwidth is unlimited: who sends for ever would put them all on the wire at once."""
 SEGMENT_SIZE = 1460
 """Bytes in one segment where bandwidth is limited: Ethernet's 1500 less 40 of headers (RFC 9293, 3.7.1)."""
 READ_SIZE = 256 * 1024
@@ -156,6 +158,7 @@ class Wire:
         self.inbox: deque[Segment] = deque()
         self.waiting = 0
         self.unread = 0
+        self._flying = 0
         self._leaving: asyncio.Handle | None = None
         self._landing: asyncio.Handle | None = None
         self._busy_since: float | None = None
@@ -169,6 +172,11 @@ class Wire:
     def buffered(self) -> int:
         """Bytes that wait to leave, and bytes that have arrived and nobody reads."""
         return self.waiting + self.unread
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much travels that a writer pauses; a bandwidth limits it by itself."""
+        return self._flying > FLIGHT and self.faults.bandwidth is None
 
     def send(self, flag: Flag, data: bytes = b"") -> None:
         """Let bytes or a flag wait for their turn; after a reset nothing follows."""
@@ -228,7 +236,7 @@ class Wire:
             self._landing.cancel()
         self._landing = None
         self._last_arrival = 0.0
-        self.waiting += sum(len(segment.data) for segment in self.flight)
+        self.waiting, self._flying = self.waiting + self._flying, 0
         self.outbox.extendleft(reversed(self.flight))
         self.flight.clear()
         self.sender.watch_buffer()
@@ -277,6 +285,7 @@ class Wire:
         for _ in range(len(outbox) if faults.bandwidth is None else 1):
             segment = outbox.popleft()
             self.waiting -= len(segment.data)
+            self._flying += len(segment.data)
             arrival = now + faults.delay()
             if arrival < self._last_arrival:
                 arrival = self._last_arrival
@@ -295,9 +304,10 @@ class Wire:
 
     def _land(self) -> None:
         self._landing = None
-        flight, now = self.flight, self.receiver.loop.time()
+        flight, now, was_full = self.flight, self.receiver.loop.time(), self.is_full
         while flight and flight[0].arrival <= now:
             segment = flight.popleft()
+            self._flying -= len(segment.data)
             if segment.flag == "RST":
                 self.receiver.read()
                 self.discard()
@@ -306,7 +316,7 @@ class Wire:
         if flight and not self._landing:
             self._expect()
         self.receiver.read()
-        if self.inbox:
+        if self.inbox or was_full:
             self.sender.watch_buffer()
 
 
@@ -382,7 +392,7 @@ class Endpoint(asyncio.Transport):
             return
         outbound = self.outbound
         outbound.send("", data)
-        if outbound.waiting + outbound.unread > self._high:
+        if outbound.waiting + outbound.unread > self._high or outbound.is_full:
             self._pause_writing()
 
     def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
@@ -470,9 +480,9 @@ class Endpoint(asyncio.Transport):
     def _has_news(self) -> bool:
         if self._ending:
             return False
-        size = self.outbound.waiting + self.outbound.unread
+        size, is_full = self.outbound.waiting + self.outbound.unread, self.outbound.is_full
         if self.state == "open":
-            return size <= self._low if self._writing_paused else size > self._high
+            return size <= self._low and not is_full if self._writing_paused else size > self._high or is_full
         return self.state == "closing" and size <= WINDOW
 
     def _tell_news(self) -> None:
