@@ -12,8 +12,8 @@ from collections.abc import AsyncIterator, Callable, Generator
 from contextvars import Context
 from dataclasses import dataclass, field
 from enum import Enum
-from types import NoneType
-from typing import Any, ClassVar, Generic, NoReturn, Protocol, TypeVar
+from types import SimpleNamespace
+from typing import Any, Generic, NoReturn, Protocol, TypeVar, cast
 
 from wslearn.errors import ChannelClosed, ChannelOverflow
 
@@ -82,6 +82,11 @@ class Channels:
                 raise TypeError(f"{name} is {bound!r}: bounded(…) or unlimited() is needed")
 
 
+DONE: asyncio.Future[None] = asyncio.Future(loop=cast("Any", SimpleNamespace(get_debug=bool)))
+"""What a task that is called gets, as it asks a future of asyncio's own in no time; it belongs to no loop."""
+DONE.set_result(None)
+
+
 class Turn:
     """What a task waits for, as for a future; but where a future calls a task in the loop's next round,
     `call_all` calls it at once.
@@ -90,9 +95,6 @@ class Turn:
     """
 
     __slots__ = ("_asyncio_future_blocking", "_context", "_go_on", "_loop", "is_over")
-
-    result: ClassVar[Callable[[], None]] = staticmethod(NoneType)
-    """Nothing; the task asks for it each time, and this is no call of Python."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -103,7 +105,7 @@ class Turn:
         # all that a task needs of a generator which yields this, and less than one costs
         return iter((self,))  # type: ignore[return-value]
 
-    def add_done_callback(self, go_on: Callable[[Turn], object], *, context: Context) -> None:
+    def add_done_callback(self, go_on: Callable[[asyncio.Future[None]], object], *, context: Context) -> None:
         self._go_on, self._context = go_on, context
 
     def cancel(self, msg: object = None) -> bool:
@@ -115,7 +117,7 @@ class Turn:
         """Call the task in the loop's next round, if it still waits."""
         if not self.is_over:
             self.is_over = True
-            self._loop.call_soon(self._go_on, self, context=self._context)
+            self._loop.call_soon(self._go_on, DONE, context=self._context)
             del self._go_on  # who keeps a turn that is over does not keep its task
 
 
@@ -127,7 +129,7 @@ def call_all(turns: list[Turn]) -> None:
             for turn in waiting:
                 if not turn.is_over:
                     turn.is_over = True
-                    turn._context.run(turn._go_on, turn)
+                    turn._context.run(turn._go_on, DONE)
     finally:
         # also those behind a task that stops the loop
         for turn in waiting:
