@@ -520,6 +520,16 @@ def test_the_oldest_handshakes_go_and_are_counted() -> None:
     assert trace.handshakes[-1].session == 101
 
 
+def test_a_handshake_that_goes_takes_its_response_along() -> None:
+    trace = Trace()
+    for session in range(1, 500):
+        trace.record_head(session, "client", [(session, REQUEST)], len(REQUEST))
+        trace.record_head(session, "server", [(session, RESPONSE)], len(RESPONSE))
+        assert trace.handshakes[0].request == REQUEST
+    assert trace.handshakes[-1] == Handshake(498.0, 499, REQUEST, RESPONSE, len(REQUEST), len(RESPONSE))
+    assert trace.dropped.heads == 2 * (499 - len(trace.handshakes))
+
+
 @pytest.mark.parametrize(
     ("line", "starred"),
     [

@@ -400,8 +400,15 @@ class Trace:
     def _keep_head(self, head: _Head) -> None:
         self._heads.append(head)
         self._room_of_heads -= OVERHEAD + len(head.entry[3])
-        while self._room_of_heads < 0:
-            self._room_of_heads += OVERHEAD + len(self._heads.popleft().entry[3])
+        if self._room_of_heads < 0:
+            self._let_handshakes_go()
+
+    def _let_handshakes_go(self) -> None:
+        """Let the oldest heads go until all fits, and with a request the response that stands behind it."""
+        gone = None
+        while self._heads and (self._room_of_heads < 0 or self._heads[0].entry[1] == gone):
+            _, gone, _, head, _ = self._heads.popleft().entry
+            self._room_of_heads += OVERHEAD + len(head)
             self._dropped["heads"] += 1
 
     def _keep(self, entry: _Entry) -> None:
