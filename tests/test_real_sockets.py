@@ -496,6 +496,44 @@ def test_cell_that_starts_the_same_application_twice_on_a_fixed_port_stops_the_f
     asyncio.run(main())
 
 
+async def cancelled_after(turns: int, coroutine) -> None:
+    task = asyncio.create_task(coroutine)
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task])
+
+
+def test_start_that_is_cancelled_at_any_turn_leaves_no_port_open(free_port):
+    async def start(app):
+        return await app.start(port=free_port)
+
+    async def main():
+        for turns in range(6):
+            await cancelled_after(turns, start(application()))
+            gc.collect()
+            async with application().start(port=free_port) as server:
+                assert server.port == free_port
+
+    asyncio.run(main())
+
+
+def test_connecting_that_is_cancelled_at_any_turn_is_no_error_in_a_log(caplog):
+    async def open_one(server):
+        (await connect(server.url())).cancel()
+
+    async def main():
+        async with application().start() as server:
+            for turns in range(20):
+                await cancelled_after(turns, open_one(server))
+            await until(lambda: not server.sessions)
+        gc.collect()
+
+    with caplog.at_level(logging.WARNING):
+        asyncio.run(main())
+    assert caplog.messages == []
+
+
 def test_server_that_is_gone_is_named():
     async def main():
         server = await application().start()

@@ -312,6 +312,7 @@ class Opening(asyncio.Protocol, Generic[S]):
 
     def cut(self) -> None:
         """Give up, whether the handshake is done or not."""
+        self.session.cancel()  # nobody waits for it any more
         if self._transport is not None and not self._transport.is_closing():
             self._transport.abort()
 

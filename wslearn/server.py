@@ -286,7 +286,7 @@ class Listening:
         limit = self.options.open_timeout if ssl else None
         try:
             self.listener = await self.loop.create_server(
-                lambda: Opening(self), host, port, ssl=ssl, ssl_handshake_timeout=limit
+                lambda: Opening(self), host, port, ssl=ssl, ssl_handshake_timeout=limit, start_serving=False
             )
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
@@ -298,6 +298,12 @@ class Listening:
         shown = f"[{shown}]" if ":" in shown else shown
         self.origin = f"{'wss' if ssl else 'ws'}://{shown}:{self.port}"
         self.options.follow(self)
+        try:
+            await self.listener.start_serving()
+        except BaseException:
+            # who is cancelled here holds no server that could be stopped
+            self.close()
+            raise
 
     def option_changed(self, name: str, before: object) -> None:
         """Let all open sessions follow, in the loop's own turn."""
