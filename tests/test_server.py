@@ -473,6 +473,12 @@ def test_port_that_is_none_is_named(port):
         echo_application().start(port=port)
 
 
+@pytest.mark.parametrize("host", [None, 5, b"server"])
+def test_host_that_is_none_is_named(host):
+    with pytest.raises(TypeError, match=rf"host is {host!r}: "):
+        echo_application().start(host)
+
+
 def test_starting_an_application_again_at_its_address_stops_the_former_server():
     async def scene(net):
         app = echo_application()

@@ -135,6 +135,8 @@ class Application:
         Raises:
             OSError: the port is in use.
         """
+        if not isinstance(host, str):
+            raise TypeError(f"host is {host!r}: a name or an address is needed, as a str")
         if isinstance(port, bool) or not isinstance(port, int):
             raise TypeError(f"port is {port!r}: a whole number from 0 to 65535 is needed")
         if not 0 <= port <= 65535:
