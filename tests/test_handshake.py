@@ -237,7 +237,17 @@ def test_answers_say_what_they_are():
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("A b", "c"), ("", "c"), ("A", "b\r\nC: d"), ("A", "☃"), ("Host", "other"), ("upgrade", "h2c")],
+    [
+        ("A b", "c"),
+        ("", "c"),
+        ("A", "b\r\nC: d"),
+        ("A", "☃"),
+        ("Host", "other"),
+        ("upgrade", "h2c"),
+        ("Sec-WebSocket-Protocol", "chat"),
+        ("sec-websocket-extensions", "permessage-deflate"),
+        (5, "c"),
+    ],
 )
 def test_header_that_cannot_stand_in_a_request_is_a_value_error(name, value):
     with pytest.raises(ValueError, match=r"cannot stand in a request|the handshake has its own"):

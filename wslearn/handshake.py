@@ -20,6 +20,7 @@ from wslearn.errors import HandshakeError
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 MAX_HEAD = 64 * 1024
 MAX_HEADERS = 128
+OFFERS = ("sec-websocket-protocol", "sec-websocket-extensions")
 END = b"\r\n\r\n"
 
 UPGRADE = (
@@ -330,7 +331,7 @@ def upgrade_request(
     if extensions:
         fields["Sec-WebSocket-Extensions"] = extensions
     for name, value in headers.items():
-        if name in fields:
+        if name in fields or str(name).lower() in OFFERS:
             raise ValueError(f"header {name!r}: the handshake has its own")
         if not _matches(TOKEN, name) or not _matches(VALUE, value):
             raise ValueError(f"header {name!r}: {value!r} cannot stand in a request")
