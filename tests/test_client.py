@@ -1,6 +1,7 @@
 """Connecting, leaving and coming back: against servers that are only bytes, on virtual time."""
 
 import asyncio
+import gc
 import re
 
 import pytest
@@ -223,6 +224,18 @@ def test_connecting_that_is_cancelled_leaves_no_connection_behind():
         assert not net._connections
 
     simulate(scene)
+
+
+def test_failure_of_a_handshake_that_was_given_up_is_not_logged(caplog):
+    async def give_up():
+        opening = connect("ws://server/")._opening()
+        opening.connection_lost(None)
+        opening.cut()
+        del opening
+        gc.collect()
+
+    asyncio.run(give_up())
+    assert not caplog.records
 
 
 async def _connected(url: str):
