@@ -762,6 +762,17 @@ class Segment:
         self.received = received
 
 
+def test_heads_that_never_end_are_loaded_beside_as_many_as_a_trace_keeps(tmp_path: Path) -> None:
+    trace = WireTrace()
+    for session in range(1, 500):
+        trace.tap(session, "client", Segment(REQUEST, session))
+        trace.tap(session + 1000, "client", Segment(REQUEST[:9], session))
+    trace.save(tmp_path / "trace.jsonl")
+    loaded = WireTrace.load(tmp_path / "trace.jsonl")
+    assert loaded == trace
+    assert repr(loaded) == repr(trace)
+
+
 def test_a_wire_finds_its_heads_and_has_both_times(tmp_path: Path) -> None:
     trace = WireTrace()
     trace.begin(0.0)

@@ -603,7 +603,8 @@ class Trace:
             case {"event": str(name), "time": float(time), "session": session, "detail": str(detail)}:
                 self._events.append((self._restored, time, session, name, detail))
             case {"head": str(head), "length": int(length), **rest}:
-                self._keep_head(_Head(self._restored, _read_entry(rest, head.encode("latin-1")), length))
+                self._heads.append(_Head(self._restored, _read_entry(rest, head.encode("latin-1")), length))
+                self._room_of_heads -= OVERHEAD + len(head)
             case {"start": start, **rest}:
                 data = bytes.fromhex(rest.get("data", ""))
                 self._keep((*_read_entry(rest, data)[:4], _read_start(start)))
