@@ -501,10 +501,10 @@ class Opening(asyncio.Protocol):
 
     @staticmethod
     def _choose(request: Request, sockets: list[Match]) -> Match:
-        offered = tokens(request.headers, "Sec-WebSocket-Protocol")
         for route, parameters in sockets:
-            if route.protocol is None or route.protocol in offered:
+            if route.protocol is None or route.protocol in tokens(request.headers, "Sec-WebSocket-Protocol"):
                 return route, parameters
+        offered = tokens(request.headers, "Sec-WebSocket-Protocol")
         needed = ", ".join(str(route.protocol) for route, _ in sockets)
         raise Refused(400, f"Sec-WebSocket-Protocol is {offered}: {needed} is needed")
 

@@ -196,7 +196,9 @@ class Live:
         if session is None:
             return self
         name, options = self.name, session._options
-        number, value = session._own.get(name, (0, None))
+        if name not in session._own:
+            return getattr(options, name)
+        number, value = session._own[name]
         return value if number > options.stamp_of(name) else getattr(options, name)
 
     def __set__(self, session: RawSession, value: Any) -> None:
