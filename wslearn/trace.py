@@ -39,7 +39,7 @@ MAX_EVENTS = 4096
 OVERHEAD = 128
 DEFLATE = Deflate.name.encode()
 SELDOM = 4096  # directions of which nothing is kept, before the trace looks which of them are over
-PARTS = 64  # of the room for chunks: one block has one, and lets them go together
+PARTS = 32  # of the room for chunks: one block has one, and lets them go together
 SLICE = 256  # chunks that are looked at together when they go
 # How many rows of a long table are shown at its beginning and at its end, and how much of a payload.
 EDGE = 20
@@ -423,28 +423,29 @@ class Trace:
         with self._lock:
             self._leave_out_what_never_fits()
             newest = self._block.pop()
-            self._first_of_block += len(self._block)
-            if not self._block:
-                self._blocks.pop()
-            self._blocks.append([newest])
-            self._full += self._part - self._room
-            while self._full > self.max_bytes:
+            used = len(newest[3]) + OVERHEAD
+            self._full += self._part - self._room - used
+            self._begin_block([newest])
+            while self._full + used > self.max_bytes and self._blocks:
                 gone = self._blocks.popleft()
                 self._full -= self._let_go(gone)
                 self._first += len(gone)
-            self._go_on_with_a_block()
+            if not self._blocks:
+                # not even the newest fits
+                self._begin_block([])
+                self._full = used = 0
+            self._part = max(used, min(self.max_bytes // PARTS, self.max_bytes - self._full))
+            self._room = self._part - used
             if len(self._starts) + len(self._whole) >= self._forget_at:
                 self._forget_ended()
 
-    def _go_on_with_a_block(self) -> None:
-        if not self._blocks:
-            self._blocks.append([])
-        self._block = self._blocks[-1]
-        self._first_of_block = max(self._first_of_block, self._first)
-        used = sum(len(entry[3]) + OVERHEAD for entry in self._block)
-        self._full -= used
-        self._part = max(used, min(self.max_bytes // PARTS, self.max_bytes - self._full))
-        self._room = self._part - used
+    def _begin_block(self, entries: list[_Entry]) -> None:
+        """Go on with a block, in the place of one that is empty."""
+        self._first_of_block += len(self._block)
+        if self._blocks and not self._block:
+            self._blocks.pop()
+        self._block = entries
+        self._blocks.append(entries)
 
     def _let_go(self, entries: list[_Entry]) -> int:
         """Let chunks go; return how much room they leave."""
@@ -471,8 +472,10 @@ class Trace:
         if self._amid and not self._amid.isdisjoint(zip(sessions, senders, strict=True)):
             return False
         if not _are_whole(chunks, sizes):
+            if starts.count(None) == len(starts):
+                return False
             frames = [chunk for chunk, start in zip(chunks, starts, strict=True) if start is not FRAMES]
-            if len(frames) == len(chunks) or not _are_whole(frames, [*map(len, frames)]):
+            if not _are_whole(frames, [*map(len, frames)]):
                 return False
         self._dropped["chunks"] += len(chunks)
         self._whole.update(zip(sessions, senders, sizes, strict=True))
