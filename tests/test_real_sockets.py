@@ -548,9 +548,9 @@ def test_server_that_is_gone_is_named():
     asyncio.run(main())
 
 
-def test_loop_that_ends_with_open_sessions_logs_nothing(caplog):
+def test_loop_that_ends_with_open_sessions_logs_nothing_and_closes_its_port(caplog, free_port):
     async def main():
-        server = await app.start()
+        server = await app.start(port=free_port)
         session = await connect(server.url())
         await session.send("hi")
         await session.incoming.receive()
@@ -567,6 +567,8 @@ def test_loop_that_ends_with_open_sessions_logs_nothing(caplog):
 
     caplog.set_level(logging.WARNING)
     asyncio.run(main())
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", free_port))
     gc.collect()
     assert caplog.messages == []
 

@@ -497,13 +497,17 @@ def test_server_stop_lets_a_handler_learn_the_close_reason_that_it_waits_for():
     async def work(session):
         learned.append(await session.close_reason)
 
+    async def work_in_tasks(session):
+        await asyncio.shield(asyncio.wait_for(work(session), 60))
+
     async def script(peer):
         await peer.server.stop()
         assert not peer.handler.cancelled()
         return now()
 
     assert converse("server", script, work, close_timeout=3) == 3
-    assert learned == [CloseReason(1001, "Server is going down")]
+    assert converse("server", script, work_in_tasks, close_timeout=3) == 3
+    assert learned == [CloseReason(1001, "Server is going down")] * 2
 
 
 def test_server_stop_cuts_a_session_that_would_wait_longer():

@@ -41,6 +41,8 @@ log = logging.getLogger(__name__)
 H = TypeVar("H", bound=Callable[..., Awaitable[object]])
 
 BARE = re.compile(rb"(?<!\r)\n")
+# turns of the loop in which a handler may end after the cut: behind a shielded `wait_for` it takes 5
+TURNS_TO_END = 10
 
 
 @dataclass(slots=True)
@@ -350,9 +352,9 @@ class Listening:
             await asyncio.wait(waiting, timeout=self.options.close_timeout)
         for session in list(self.sessions.values()):
             session._cut()
-        if waiting:
-            # a handler that waited for `close_reason` has it now, and its own turn to end
-            await asyncio.wait(waiting, timeout=0)
+        for _ in range(TURNS_TO_END if waiting else 0):
+            # a handler that waited for `close_reason`, itself or in tasks of its own, has it now
+            await asyncio.sleep(0)
         for task in waiting:
             task.cancel()
         if waiting:
@@ -367,6 +369,7 @@ class Listening:
 
     def _stop_alone(self) -> None:
         if not self.stopped.is_set():
+            self.close()  # a loop that ends now cancels the task before its first step
             self.stopping = self.loop.create_task(self.stop())
 
 
