@@ -548,6 +548,32 @@ def test_server_that_is_gone_is_named():
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("size", [1000, 20_000, 100_000, 300_000])
+def test_peer_that_closes_and_half_closes_while_the_server_writes_is_no_error_in_a_log(size, caplog):
+    async def flood(session):
+        while True:
+            await session.send(bytes(size))
+
+    async def main():
+        app = Application()
+        app.install(WebSockets, ping_period=None)
+        app.websocket("/")(flood)
+        async with app.start() as server:
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1000)
+            writer.write(UPGRADE)
+            await reader.readexactly(500)
+            writer.write(bytes.fromhex("8882 00000000 03e8"))
+            await asyncio.sleep(0.1)
+            writer.write_eof()
+            await reader.read()
+            writer.close()
+            await until(lambda: not server.sessions)
+
+    with caplog.at_level(logging.WARNING):
+        asyncio.run(main())
+    assert caplog.messages == []
+
+
 def test_loop_that_ends_with_open_sessions_logs_nothing_and_closes_its_port(caplog, free_port):
     async def main():
         server = await app.start(port=free_port)

@@ -947,7 +947,10 @@ class RawSession(asyncio.BufferedProtocol):
         """Send FIN and go on reading, so that no reset swallows what was sent before."""
         self._deaf = True
         self._hand_over()
-        if self._eof or not self._transport.can_write_eof():
+        if self._eof:
+            # asyncio loses a connection twice that is closed while it resumes writing
+            self._loop.call_soon(self._transport.close)
+        elif not self._transport.can_write_eof():
             self._transport.close()
         elif not self._transport.is_closing():
             end_writing(self._transport)
