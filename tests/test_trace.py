@@ -282,7 +282,7 @@ def test_what_is_kept_is_the_newest_that_fits_but_for_one_block(max_bytes: int, 
         assert room >= 0
         if len(kept) < len(all_chunks):
             # a block holds one chunk, or no more than its part; marks of chunks that never fit cost, too
-            block = max(all_chunks[-len(kept) - 1][1] + 128, max_bytes // 64)
+            block = max(all_chunks[-len(kept) - 1][1] + 128, max_bytes // 16)
             marks = 128 * sum(size + 128 > max_bytes for size in sizes[: time + 1])
             assert room < 2 * block + marks
     assert [event.time for event in trace.events] == [*map(float, range(len(sizes)))]

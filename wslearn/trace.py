@@ -39,7 +39,7 @@ MAX_EVENTS = 4096
 OVERHEAD = 128
 DEFLATE = Deflate.name.encode()
 SELDOM = 4096  # directions of which nothing is kept, before the trace looks which of them are over
-PARTS = 32  # of the room for chunks: one block has one, and lets them go together
+PARTS = 16  # of the room for chunks: one block has one, and lets them go together
 SLICE = 256  # chunks that are looked at together when they go
 # How many rows of a long table are shown at its beginning and at its end, and how much of a payload.
 EDGE = 20
