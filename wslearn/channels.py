@@ -335,10 +335,10 @@ class Way(Protocol[U]):
         """Send an item if that needs no waiting; tell whether it did."""
 
     def _share(self, message: U) -> tuple[int, bytes]:
-        """Return first byte and bytes of a whole frame that nobody masks or extends; 0 and none of others."""
+        """Return first byte and bytes of a message that nobody masks or extends; 0 and none of others."""
 
-    def _try_share(self, message: U, first: int, wire: bytes) -> bool:
-        """Do as `_try_send` does, with what `_share` has returned for the item."""
+    def _try_share(self, first: int, wire: bytes) -> bool:
+        """Send what `_share` has returned if that is what would be sent now; tell whether it is."""
 
     def _encode(self, message: U) -> bytes:
         """Return the bytes of an item whose turn has come, or raise."""
@@ -434,6 +434,8 @@ class Outgoing(Generic[T]):
 class SharedFlow(Generic[T]):
     """One flow of items to many collectors, each with a queue of its own.
 
+    A collector may do anything with an item; one that only sends it is `collect_into`.
+
     Args:
         capacity: items that a collector's queue holds.
         on_overflow: CLOSE ends a collector that is too slow, DROP_OLDEST takes its oldest items.
@@ -455,13 +457,10 @@ class SharedFlow(Generic[T]):
         for queue in list(self._queues):
             outgoing, waiting = queue.outgoing, queue.waiting
             if outgoing is not None and waiting and not waiting[0].is_over and outgoing._way is not None:
-                try:
-                    if not wire:
-                        first, wire = outgoing._way._share(item)
-                    if outgoing._way._try_share(item, first, wire):
-                        continue
-                except Exception:  # no matter which: who waits sends the item again, and meets it
-                    pass
+                if not wire:
+                    first, wire = outgoing._way._share(item)
+                if outgoing._way._try_share(first, wire):
+                    continue
             if len(queue.items) >= self.capacity:
                 self._overflow(queue)
             if queue.end is None:
@@ -487,9 +486,11 @@ class SharedFlow(Generic[T]):
         return _Collector(self)
 
     async def collect_into(self, outgoing: Outgoing[T]) -> None:
-        """Send what is emitted from now on to a session, as who collects and sends each item does.
+        """Send what is emitted from now on to a session: `session.launch(flow.collect_into(session.outgoing))`.
 
-        `emit` itself sends what needs no waiting; only what has to wait wakes the task of this coroutine.
+        That is what one does who collects and sends each item, and costs half as much: `emit` encodes an
+        item once and writes it to all who can take it now. The task of this coroutine is woken only for
+        what has to wait, or is masked or changed by an extension.
 
         Raises:
             ChannelClosed: the session is over.

@@ -615,15 +615,15 @@ class RawSession(asyncio.BufferedProtocol):
 
     @staticmethod
     def _share(message: Message) -> tuple[int, bytes]:
-        if isinstance(message, Frame) and message.first in WHOLE:
-            return message.first, wrap(message.first, message.data)
+        frame = Text(message) if isinstance(message, str) else message
+        if isinstance(frame, Frame) and frame.first in WHOLE and isinstance(frame.data, bytes):
+            return frame.first, wrap(frame.first, frame.data)
         return 0, b""
 
-    def _try_share(self, message: Message, first: int, wire: bytes) -> bool:
-        # a flow sends nearly all by this way, to many sessions: no call that is not needed
-        if first in self._direct and not (self._mute or self._paused or self._masks or self._unfinished):
-            return self._write(wire)
-        return self._try_send(message)
+    def _try_share(self, first: int, wire: bytes) -> bool:
+        if self._mute or self._paused or self._masks or self._unfinished:
+            return False
+        return first in self._direct and self._write(wire)
 
     def _try_send(self, message: Message) -> bool:
         if self._mute:

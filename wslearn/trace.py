@@ -39,7 +39,8 @@ MAX_EVENTS = 4096
 OVERHEAD = 128
 DEFLATE = Deflate.name.encode()
 SELDOM = 4096  # directions of which nothing is kept, before the trace looks which of them are over
-PARTS = 16  # of the room for chunks: one block has one, and lets them go together
+# Chunks stand in blocks, which go as a whole: a block has about so many, and no more than a part of the room.
+MANY, PARTS = 512, 16
 SLICE = 256  # chunks that are looked at together when they go
 # How many rows of a long table are shown at its beginning and at its end, and how much of a payload.
 EDGE = 20
@@ -424,7 +425,9 @@ class Trace:
             self._leave_out_what_never_fits()
             newest = self._block.pop()
             used = len(newest[3]) + OVERHEAD
-            self._full += self._part - self._room - used
+            spent = self._part - self._room - used
+            part = min(self.max_bytes // PARTS, MANY * spent // max(1, len(self._block)))
+            self._full += spent
             self._begin_block([newest])
             while self._full + used > self.max_bytes and self._blocks:
                 gone = self._blocks.popleft()
@@ -434,7 +437,7 @@ class Trace:
                 # not even the newest fits
                 self._begin_block([])
                 self._full = used = 0
-            self._part = max(used, min(self.max_bytes // PARTS, self.max_bytes - self._full))
+            self._part = max(used, min(part, self.max_bytes - self._full))
             self._room = self._part - used
             if len(self._starts) + len(self._whole) >= self._forget_at:
                 self._forget_ended()
