@@ -486,7 +486,7 @@ class SharedFlow(Generic[T]):
         return _Collector(self)
 
     async def collect_into(self, outgoing: Outgoing[T]) -> None:
-        """Send what is emitted from now on to a session: `session.launch(flow.collect_into(session.outgoing))`.
+        """Send what is emitted from now on to a session, as by `flow.collect_into(session.outgoing)`.
 
         That is what one does who collects and sends each item, and costs half as much: `emit` encodes an
         item once and writes it to all who can take it now. The task of this coroutine is woken only for

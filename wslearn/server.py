@@ -369,7 +369,8 @@ class Listening:
 
     def _stop_alone(self) -> None:
         if not self.stopped.is_set():
-            self.close()  # a loop that ends now cancels the task before its first step
+            if self.listener is not None:
+                self.listener.close()  # a loop that ends now cancels the task before its first step
             self.stopping = self.loop.create_task(self.stop())
 
 
