@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from wslearn.codec import encode, read_header, wrap
 from wslearn.extensions import Deflater
 from wslearn.frames import Binary, Close, CloseCode, CloseReason, Frame, Ping, Pong, Text
-from wslearn.trace import Dropped, Handshake, Sender, Trace, WireTrace, redact
+from wslearn.trace import Dropped, Handshake, Sender, Trace, WireTrace, _are_whole, _is_whole, redact
 
 KEY = bytes.fromhex("37fa213d")
 HELLO = bytes.fromhex("818537fa213d7f9f4d5158")
@@ -295,6 +295,30 @@ def test_frames_behind_a_gap_stay_right_when_the_gap_goes() -> None:
         trace.record(time, 1, "client", bytes(50))
     trace.record(7, 1, "client", encode(continuation(b"b")))
     assert [frame.kind for frame in trace.frames] == ["Text, last fragment"]
+
+
+sizes_of_frames = st.sampled_from([0, 1, 124, 125, 126, 127, 129, 131, 300, 65535, 65536])
+frames_of_sizes = st.builds(
+    lambda size, key: encode(Binary(bytes(size)), key), sizes_of_frames, st.sampled_from([None, b"mask"])
+)
+cut_frames = st.builds(lambda wire, at: wire[at:] or wire[:-1], frames_of_sizes, st.integers(0, 5))
+
+
+@given(st.lists(frames_of_sizes | cut_frames | st.binary(max_size=140), min_size=1, max_size=5))
+def test_chunks_are_whole_frames_all_at_once_only_if_each_is(chunks: list[bytes]) -> None:
+    assert not _are_whole(chunks, [*map(len, chunks)]) or all(map(_is_whole, chunks))
+
+
+@pytest.mark.parametrize("payloads", [(0, 125), (128, 65535)])
+@pytest.mark.parametrize("key", [None, b"mask"])
+def test_chunks_that_are_all_short_or_all_long_are_looked_at_at_once(
+    payloads: tuple[int, ...], key: bytes | None
+) -> None:
+    chunks = [encode(Binary(bytes(size)), key) for size in payloads]
+    sizes = [*map(len, chunks)]
+    assert _are_whole(chunks, sizes)
+    assert not _are_whole([chunks[0], chunks[1][:-1]], [sizes[0], sizes[1] - 1])
+    assert not _are_whole([chunks[0], b"\x01" + chunks[1][1:]], sizes)
 
 
 class TraceThatLooksAtEachChunk(Trace):

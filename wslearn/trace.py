@@ -18,13 +18,13 @@ from functools import partial
 from html import escape
 from io import BytesIO
 from itertools import chain, takewhile
-from operator import itemgetter
-from struct import pack
+from operator import add, itemgetter
+from struct import Struct, pack
 from threading import Lock
 from types import SimpleNamespace
 from typing import Any, Literal, NamedTuple, Protocol, Self
 
-from wslearn.codec import CONTINUATION, FIN, LENGTH, OPCODE, RSV1, decode, mask, read_header
+from wslearn.codec import CONTINUATION, FIN, LENGTH, MASK, OPCODE, RSV1, decode, mask, read_header
 from wslearn.extensions import Deflate, FrameInflater, header_of
 from wslearn.frames import KINDS, Close, Frame, Ping, Pong, Text
 from wslearn.handshake import END, MAX_HEAD, Refused, read_request, read_response
@@ -715,6 +715,8 @@ SIZES = bytes(2 + key + {126: 2, 127: 8}.get(length, length) for key in (0, 4) f
 # The same for frames with short lengths only: no frame has size 0.
 SHORT = bytes(0 if second & LENGTH > 125 else size for second, size in enumerate(SIZES))
 LONGEST = max(SHORT)
+# Second bytes of frames whose length stands in the 16 bits behind them.
+LONG, SIXTEEN_BITS = bytes([126, MASK | 126]), Struct("!xxH")
 
 
 class _Start:
@@ -800,16 +802,31 @@ def _is_whole(chunk: bytes) -> bool:
 
 
 def _are_whole(chunks: Sequence[bytes], sizes: list[int]) -> bool:
-    """Tell whether each chunk is one whole frame, short, a message by itself and not compressed."""
+    """Tell whether each chunk is one whole frame, a message by itself and not compressed.
+
+    They are looked at all at once if all are short or all are long; what is mixed or huge is none here.
+    """
     if not sizes:
         return True
-    if min(sizes) < 2 or max(sizes) > LONGEST:
+    if max(sizes) > LONGEST:
+        return min(sizes) > LONGEST and _are_long(chunks, sizes)
+    if min(sizes) < 2:
         # too little is also no chunk at all but a `_Start`
         return False
     # what was sent to many is looked at once
     distinct = set(chunks)
     firsts, seconds = bytes(map(itemgetter(0), distinct)), bytes(map(itemgetter(1), distinct))
     return not firsts.translate(None, WHOLE) and list(seconds.translate(SHORT)) == list(map(len, distinct))
+
+
+def _are_long(chunks: Sequence[bytes], sizes: list[int]) -> bool:
+    """Tell the same of chunks that are too large for short frames: each length has to stand in 16 bits."""
+    heads = b"".join([chunk[:4] for chunk in chunks])
+    firsts, seconds = heads[::4], heads[1::4]
+    if firsts.translate(None, WHOLE) or seconds.translate(None, LONG):
+        return False
+    payloads = chain.from_iterable(SIXTEEN_BITS.iter_unpack(heads))
+    return [*map(add, payloads, seconds.translate(SIZES))] == sizes
 
 
 def _read_start(line: list[Any]) -> _Start:
