@@ -105,6 +105,7 @@ def test_target_is_a_path_or_a_whole_url(target, path, query):
         (b"GET http:///chat HTTP/1.1\r\n\r\n", 400, "no request line: 'GET http:///chat HTTP/1.1'"),
         (b"GET /a\nb HTTP/1.1\r\n\r\n", 400, "no request line: 'GET /a\\nb HTTP/1.1'"),
         (b"GET /?key=sec ret HTTP/1.1\r\n\r\n", 400, "no request line: 'GET /'"),
+        (b"GET / HTTP/1.1?key=secret\r\n\r\n", 505, "HTTP/1.1: HTTP/1.1 is needed"),
         (b"GET / HTTP/1.1\r\nHost\r\n\r\n", 400, "no header in line 2: name and colon are needed"),
         (
             b"GET / HTTP/1.1\r\nA: b\r\nCookie : secret\r\n\r\n",

@@ -135,18 +135,23 @@ def read_request(head: bytes) -> Request:
     match first.split(" "):
         case [method, target, version] if TOKEN.fullmatch(method) and is_target(target):
             if version != "HTTP/1.1":
-                raise Refused(505 if version.startswith("HTTP/") else 400, f"{version}: HTTP/1.1 is needed")
+                shown = _without_query(version)
+                raise Refused(505 if version.startswith("HTTP/") else 400, f"{shown}: HTTP/1.1 is needed")
         case ["PRI", "*", _]:
             raise Refused(505, "HTTP/2: HTTP/1.1 is needed")
         case _:
-            # a body is recorded, and what stands in a query is a secret
-            raise Refused(400, f"no request line: {first.partition('?')[0][:80]!r}")
+            raise Refused(400, f"no request line: {_without_query(first)!r}")
     if len(lines) > MAX_HEADERS:
         raise Refused(431, f"{len(lines)} headers, at most {MAX_HEADERS}")
     try:
         return Request(method, target, version, _read_headers(lines))
     except ValueError as error:
         raise Refused(400, str(error)) from None
+
+
+def _without_query(text: str) -> str:
+    """Return what may be said of a request line: a body is recorded, and a query holds secrets."""
+    return text.partition("?")[0][:80]
 
 
 def read_response(head: bytes) -> Response:
