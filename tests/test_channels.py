@@ -25,6 +25,8 @@ from wslearn import (
     unlimited,
 )
 from wslearn.channels import Incoming, Turn, call_all
+from wslearn.frames import Binary, Ping, Text
+from wslearn.session import RawSession
 
 END = ChannelClosed(CloseReason(1000))
 
@@ -483,16 +485,42 @@ def test_session_that_has_ended_leaves_the_flow_and_the_others_go_on():
     assert simulate(scene) == (["1:0", "1:1"], "<SharedFlow: 1 collectors, capacity 512>")
 
 
-def test_item_that_is_no_message_ends_the_collectors_and_not_who_emits():
+@pytest.mark.parametrize(
+    ("item", "error"), [(42, "TypeError"), ("\ud800", "UnicodeEncodeError")], ids=["number", "surrogate"]
+)
+def test_item_that_is_no_message_ends_the_collectors_and_not_who_emits(item, error):
     async def scene(net):
-        flow = SharedFlow()
+        flow, last = SharedFlow(), []
         server = await board_of(flow).start("server", 80)
         async with connect(server.url("/goals")) as session:
             await asyncio.sleep(1)
-            await given(flow, 42)
-            return await session.close_reason
+            behind = asyncio.create_task(anext(flow.collect()))
+            await asyncio.sleep(0)
+            await given(flow, item)
+            last.append(await behind)
+            return await session.close_reason, last
 
-    assert simulate(scene) == CloseReason(CloseCode.INTERNAL_ERROR, "TypeError")
+    assert simulate(scene) == (CloseReason(CloseCode.INTERNAL_ERROR, error), [item])
+
+
+@pytest.mark.parametrize(
+    ("item", "wire"),
+    [
+        ("hi", b"\x81\x02hi"),
+        (b"hi", b"\x82\x02hi"),
+        (bytearray(b"hi"), b"\x82\x02hi"),
+        (Text("hi"), b"\x81\x02hi"),
+        (Binary(b"hi"), b"\x82\x02hi"),
+    ],
+    ids=repr,
+)
+def test_every_kind_of_message_is_encoded_once_for_all(item, wire):
+    assert RawSession._share(item) == (wire[0], wire)
+
+
+@pytest.mark.parametrize("item", [Text("h", fin=False), Ping(b"hi"), 42, None, "\ud800"], ids=ascii)
+def test_what_is_no_whole_message_is_left_to_each_session(item):
+    assert RawSession._share(item) == (0, b"")
 
 
 def test_collector_into_a_session_that_reads_nothing_holds_its_queue_and_then_overflows():

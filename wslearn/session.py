@@ -615,8 +615,11 @@ class RawSession(asyncio.BufferedProtocol):
 
     @staticmethod
     def _share(message: Message) -> tuple[int, bytes]:
-        frame = Text(message) if isinstance(message, str) else message
-        if isinstance(frame, Frame) and frame.first in WHOLE and isinstance(frame.data, bytes):
+        try:
+            frame = message if isinstance(message, Frame) else _as_frame(message)
+        except (TypeError, ValueError):
+            return 0, b""  # each session sends it by itself, and meets the error
+        if frame.first in WHOLE and isinstance(frame.data, bytes):
             return frame.first, wrap(frame.first, frame.data)
         return 0, b""
 
