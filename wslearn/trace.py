@@ -190,7 +190,7 @@ class Trace:
         # What is kept stands in blocks, as a block is what goes at once.
         self._block: list[_Entry] = []
         self._blocks: deque[list[_Entry]] = deque([self._block])
-        self._full = 0  # bytes of all blocks but the newest, which may have a part and has some room left
+        self._full = 0  # bytes of all blocks but the newest, which may have a part, and of that has room left
         self._part = self._room = max_bytes // PARTS
         self._first = self._first_of_block = 0
         self._starts: defaultdict[Direction, _Start] = defaultdict(_Start)
@@ -471,7 +471,7 @@ class Trace:
         starts: Sequence[Any],
         sizes: list[int],
     ) -> bool:
-        """Let chunks go that are short whole frames, or heads, all at once; tell whether they are."""
+        """Let chunks go that are whole frames, or heads, all at once; tell whether they do."""
         if self._amid and not self._amid.isdisjoint(zip(sessions, senders, strict=True)):
             return False
         if not _are_whole(chunks, sizes):
