@@ -717,6 +717,7 @@ SHORT = bytes(0 if second & LENGTH > 125 else size for second, size in enumerate
 LONGEST = max(SHORT)
 # Second bytes of frames whose length stands in the 16 bits behind them.
 LONG, SIXTEEN_BITS = bytes([126, MASK | 126]), Struct("!xxH")
+LONGEST_LONG = SIZES[MASK | 126] + 0xFFFF
 
 
 class _Start:
@@ -808,8 +809,8 @@ def _are_whole(chunks: Sequence[bytes], sizes: list[int]) -> bool:
     """
     if not sizes:
         return True
-    if max(sizes) > LONGEST:
-        return min(sizes) > LONGEST and _are_long(chunks, sizes)
+    if (largest := max(sizes)) > LONGEST:
+        return largest <= LONGEST_LONG and min(sizes) > LONGEST and _are_long(chunks, sizes)
     if min(sizes) < 2:
         # too little is also no chunk at all but a `_Start`
         return False
