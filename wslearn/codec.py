@@ -295,7 +295,11 @@ class FrameReader:
             self._check_start(first, second)
         length = second & LENGTH
         start = at + 6 if self._mask else at + 2
-        if length in _EXTENDED:
+        if length == 126 and len(buffer) > at + 3 and buffer[at + 2]:
+            # 256 or more, which is the shortest form
+            start += 2
+            length = buffer[at + 2] << 8 | buffer[at + 3]
+        elif length > 125:
             start += _EXTENDED[length]
             if (length := self._read_length(second)) < 0:
                 return None
@@ -417,30 +421,33 @@ class FrameReader:
 
     def _arrive(self) -> Frame | None:
         """Take what has arrived of the payload; return the frame when it is complete."""
-        pieces, first = self._pieces, self._first
+        pieces, opcode, buffer, at = self._pieces, self._first & OPCODE, self._buffer, self._at
         assert pieces is not None
-        end = min(self._at + self._left, len(self._buffer))
+        end = min(at + self._left, len(buffer))
+        piece = buffer if end - at == len(buffer) else memoryview(buffer)[at:end]
         if self._key:
             # from a view, so that what is copied is unmasked at once
-            piece = apply_mask(memoryview(self._buffer)[self._at : end], self._key)
-            self._key = _turned(self._key, len(piece))
+            piece = apply_mask(piece, self._key)
+            if len(piece) % 4:
+                self._key = _turned(self._key, len(piece))
         else:
-            piece = self._buffer[self._at : end]
+            piece = bytes(piece)
         self._at = end
+        if end == len(buffer):
+            self._buffer, self._at, self.empty = b"", 0, True
         self._left -= len(piece)
         pieces.add(piece)
-        done = self._left == 0
-        if first & OPCODE == Close.kind:
+        done = not self._left
+        if opcode == Close.kind:
             check_close(pieces.join(), done)
-        elif first & OPCODE < Close.kind and self._text:
-            self._text.feed(piece, done and first & FIN != 0)
+        elif opcode < Close.kind and self._text:
+            self._text.feed(piece, done and self._first & FIN != 0)
         if not done:
-            self._forget_what_is_read()
             return None
         self._pieces = None
-        if first & OPCODE >= Close.kind:
-            return decode(first, pieces.join(), KINDS[first & OPCODE])
-        return self._end_fragment(first, pieces.join())
+        if opcode >= Close.kind:
+            return decode(self._first, pieces.join(), KINDS[opcode])
+        return self._end_fragment(self._first, pieces.join())
 
 
 def _turned(key: bytes, by: int) -> bytes:

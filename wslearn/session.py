@@ -1106,22 +1106,25 @@ class RawSession(asyncio.BufferedProtocol):
     def data_received(self, data: bytes) -> None:
         self.trace.record(self._now(), self.number, self._peer, data)
         self._heard = True
-        if not self._deaf:
-            self._reader.feed(data)
-            called: list[Turn] | None = [] if self._is_prompt else None
-            self.incoming.called = called
-            try:
-                self._parse()
-            finally:
-                self.incoming.called = None
-            if called and len(self.incoming.items) > 1:
+        if self._deaf:
+            return
+        called: list[Turn] = []
+        incoming = self.incoming
+        if self._is_prompt:
+            incoming.called = called
+        self._reader.feed(data)
+        try:
+            self._parse()
+        finally:
+            incoming.called = None
+        if called:
+            if len(incoming.items) > 1:
                 self._gathered = []  # what is answered to messages that came together
-            if called:
-                try:
-                    call_all(called)
-                finally:
-                    if self._gathered is not None:
-                        self._hand_over()
+            try:
+                call_all(called)
+            finally:
+                if self._gathered is not None:
+                    self._hand_over()
 
     def eof_received(self) -> bool:
         self._eof = True

@@ -42,6 +42,7 @@ SELDOM = 4096  # directions of which nothing is kept, before the trace looks whi
 # Chunks stand in blocks, which go as a whole: a block has about so many, and no more than a part of the room.
 MANY, PARTS = 512, 16
 SLICE = 256  # chunks that are looked at together when they go
+FEW = 8  # chunks that are looked at one by one with less ado
 # How many rows of a long table are shown at its beginning and at its end, and how much of a payload.
 EDGE = 20
 SHOWN = 60
@@ -420,9 +421,11 @@ class Trace:
 
     def _make_room(self) -> None:
         """Begin a block with the newest chunk, and let the oldest blocks go until all fits."""
-        self.begin(self._blocks[0][0][0])
+        if self._zero is None:
+            self.begin(self._blocks[0][0][0])
         with self._lock:
-            self._leave_out_what_never_fits()
+            if len(self._block[-1][3]) + OVERHEAD > self.max_bytes:
+                self._leave_out_what_never_fits()
             newest = self._block.pop()
             used = len(newest[3]) + OVERHEAD
             spent = self._part - self._room - used
@@ -452,16 +455,20 @@ class Trace:
 
     def _let_go(self, entries: list[_Entry]) -> int:
         """Let chunks go; return how much room they leave."""
-        went = 0
-        for at in range(0, len(entries), SLICE):
-            part = entries[at : at + SLICE]
-            _, sessions, senders, chunks, starts = zip(*part, strict=True)
-            sizes = [*map(len, chunks)]
-            went += sum(sizes)
-            if not self._let_whole_go(sessions, senders, chunks, starts, sizes):
-                self._pass_over(part)
+        if len(entries) < FEW:
+            went = self._pass_over(entries)
+        else:
+            went = sum(self._let_slice_go(entries[at : at + SLICE]) for at in range(0, len(entries), SLICE))
         self._dropped["bytes"] += went
         return went + OVERHEAD * len(entries)
+
+    def _let_slice_go(self, entries: list[_Entry]) -> int:
+        """Let chunks go, all at once if that can be; return their bytes."""
+        _, sessions, senders, chunks, starts = zip(*entries, strict=True)
+        sizes = [*map(len, chunks)]
+        if self._let_whole_go(sessions, senders, chunks, starts, sizes):
+            return sum(sizes)
+        return self._pass_over(entries)
 
     def _let_whole_go(
         self,
@@ -484,16 +491,23 @@ class Trace:
         self._whole.update(zip(sessions, senders, sizes, strict=True))
         return True
 
-    def _pass_over(self, entries: list[_Entry]) -> None:
-        starts, marks = self._starts, 0
+    def _pass_over(self, entries: list[_Entry]) -> int:
+        """Let chunks go, each by itself; return their bytes."""
+        starts, marks, went = self._starts, 0, 0
         for _, session, sender, data, segment in entries:
-            start = starts[session, sender]
+            start, size = starts[session, sender], len(data)
+            went += size
+            if segment is None and start.skip > size:
+                # amid a large frame, as the one before it was
+                start.skip -= size
+                start.passed += size
+                continue
             if segment and isinstance(segment, _Start):
                 marks += not data
                 start.follow(segment)
-                start.passed += len(data)
+                start.passed += size
             elif not (start.skip or start.head or start.message) and _is_whole(data):
-                start.passed += len(data)
+                start.passed += size
                 continue
             else:
                 start.pass_over(data)
@@ -502,6 +516,7 @@ class Trace:
             else:
                 self._amid.discard((session, sender))
         self._dropped["chunks"] += len(entries) - marks
+        return went
 
     def _count_whole(self, but: Set[int] = frozenset()) -> None:
         """Add up what went as whole frames and heads, by direction, but not of some sessions."""
@@ -511,10 +526,8 @@ class Trace:
         self._whole.clear()
 
     def _leave_out_what_never_fits(self) -> None:
-        """Put where frames go on into the place of a newest chunk that is larger than the trace."""
+        """Put where frames go on into the place of the newest chunk, which is larger than the trace."""
         time, session, sender, data, _ = self._block[-1]
-        if len(data) + OVERHEAD <= self.max_bytes:
-            return
         start = self._starts[session, sender].copy()
         for entry in chain.from_iterable(self._blocks):
             if entry[1:3] == (session, sender):
