@@ -568,6 +568,20 @@ def test_the_values_of_a_query_are_starred(line: bytes, starred: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    ("line", "starred"),
+    [
+        (b"GET http://ann:a@b@host/@c HTTP/1.1", b"GET http://***:***@host/@c HTTP/1.1"),
+        (b"GET HTTPS://ann@host?b=c@d HTTP/1.1", b"GET HTTPS://***@host?b=*** HTTP/1.1"),
+        (b"GET /http://ann:a@host HTTP/1.1", b"GET /http://ann:a@host HTTP/1.1"),
+        (b"HTTP/1.1 400 http://ann:a@host", b"HTTP/1.1 400 http://ann:a@host"),
+    ],
+)
+def test_user_and_password_of_a_url_are_starred(line: bytes, starred: bytes) -> None:
+    rest = b"\r\nOrigin: http://host\r\n\r\n"
+    assert redact(line + rest) == starred + rest
+
+
+@pytest.mark.parametrize(
     ("lines", "starred"),
     [
         (b"cOOkie: a=b; c=d ", b"cOOkie: ******** "),

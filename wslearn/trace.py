@@ -1014,6 +1014,7 @@ SECRET_HEADERS = re.compile(
     re.IGNORECASE,
 )
 QUERY = re.compile(rb"(?!HTTP/)[^ \r\n]+ [^?\r\n]*\?(.*) HTTP/")
+USER_AND_PASSWORD = re.compile(rb"(?!HTTP/)[^ \r\n]+ https?://([^/?# \r\n]*)@", re.IGNORECASE)
 
 
 def _cut_alike(data: bytes, entries: list[_Entry]) -> Iterator[_Entry]:
@@ -1026,12 +1027,14 @@ def _cut_alike(data: bytes, entries: list[_Entry]) -> Iterator[_Entry]:
 def redact(head: bytes) -> bytes:
     """Return a head of the same length, its secrets replaced by stars.
 
-    They are the values of Cookie, Set-Cookie, Authorization and Proxy-Authorization, whose folds stay, and
-    the values of query parameters.
+    They are the values of Cookie, Set-Cookie, Authorization and Proxy-Authorization, whose folds stay, the
+    values of query parameters, and user and password of a whole URL.
     """
     # no `in`, which makes an error first: that bytes are no number
     if head.find(b"?") >= 0 and (found := QUERY.match(head)):
         head = _starred(found, rb"(?<==)[^&]+") + head[found.end() :]
+    if head.find(b"@") >= 0 and (found := USER_AND_PASSWORD.match(head)):
+        head = _starred(found, rb"[^:]+") + head[found.end() :]
     lower = head.lower()
     if lower.find(b"cookie") < 0 and lower.find(b"authorization") < 0:
         return head
