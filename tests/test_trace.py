@@ -957,6 +957,14 @@ def test_bytes_that_are_not_kept_are_missing_in_the_numbers(tmp_path: Path) -> N
     ]
 
 
+def test_the_pieces_of_a_large_frame_that_went_are_missing_in_the_numbers(tmp_path: Path) -> None:
+    frame = encode(Binary(bytes(4000)))
+    trace = recorded(*cut(frame, range(0, 4000, 500)), HELLO, max_bytes=1500)
+    assert [chunk.time for chunk in trace.chunks] == [6.0, 7.0, 8.0]
+    assert trace.dropped.bytes == 3000
+    assert [packet[4:] for packet in packets(trace, tmp_path / "trace.pcap")[3:]] == [(4005, 1, HELLO)]
+
+
 def test_a_capture_of_a_wire_acknowledges_what_has_arrived(tmp_path: Path) -> None:
     trace = WireTrace()
     trace.begin(0.0)
