@@ -238,8 +238,8 @@ def test_failure_of_a_handshake_that_was_given_up_is_not_logged(caplog):
     assert not caplog.records
 
 
-async def _connected(url: str):
-    return await connect(url)
+async def _connected(url: str, **options):
+    return await connect(url, **options)
 
 
 @pytest.mark.parametrize("at", [1, 60, 129, 130, 131])
@@ -467,6 +467,25 @@ def test_proxy_that_refuses_is_a_handshake_error(answer, message):
             await connect("ws://server/", proxy="http://proxy:3128")
 
     simulate(scene)
+
+
+def test_asking_a_proxy_may_be_cancelled_in_any_turn_and_nothing_is_logged(caplog):
+    async def give_up(turns: int) -> bool:
+        async with await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0) as silent:
+            url = "http://{}:{}".format(*silent.sockets[0].getsockname())
+            connecting = asyncio.ensure_future(_connected("ws://server/", proxy=url))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            connecting.cancel()
+            await asyncio.wait([connecting])
+            for _ in range(10):
+                await asyncio.sleep(0)
+            return connecting.cancelled()
+
+    for turns in range(20):
+        assert asyncio.run(give_up(turns))
+        gc.collect()
+    assert not caplog.records
 
 
 def test_raw_client_shows_every_frame():

@@ -171,11 +171,11 @@ class Connecting(Generic[S]):
             await _dial(lambda: opening, self._place, ssl=self._ssl, server_hostname=name)
             return
         tunnel = Tunnel(self._place, self._proxy)
-        transport = await _dial(lambda: tunnel, self._proxy)
         try:
+            transport = await _dial(lambda: tunnel, self._proxy)
             await tunnel.opened
         except BaseException:
-            transport.abort()
+            tunnel.cut()
             raise
         transport.set_protocol(opening)
         if self._ssl is not None:
@@ -312,9 +312,7 @@ class Opening(asyncio.Protocol, Generic[S]):
 
     def cut(self) -> None:
         """Give up, whether the handshake is done or not."""
-        self.session.cancel()  # nobody waits for it any more, and asyncio logs no failure of it
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.abort()
+        _give_up(self.session, self._transport)
 
     def eof_received(self) -> None:
         self._stream_ended()
@@ -344,9 +342,11 @@ class Tunnel(asyncio.Protocol):
             user = b64encode(unquote(proxy.user).encode()).decode()
             fields["Proxy-Authorization"] = f"Basic {user}"
         self._request = Request("CONNECT", authority, "HTTP/1.1", fields)
+        self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        cast(asyncio.Transport, transport).write(self._request.encode())
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.write(self._request.encode())
 
     def data_received(self, data: bytes) -> None:
         self._received += data
@@ -376,6 +376,16 @@ class Tunnel(asyncio.Protocol):
         if not self.opened.done():
             text = f"proxy {self._proxy.authority} hung up before it answered"
             self.opened.set_exception(ConnectionResetError(errno.ECONNRESET, text))
+
+    def cut(self) -> None:
+        """Give up, whether the proxy has answered or not."""
+        _give_up(self.opened, self._transport)
+
+
+def _give_up(answer: asyncio.Future[Any], transport: asyncio.Transport | None) -> None:
+    answer.cancel()  # nobody waits for it any more, and asyncio logs no failure of it
+    if transport is not None and not transport.is_closing():
+        transport.abort()
 
 
 async def _leave(session: RawSession, error: BaseException | None) -> None:
