@@ -484,7 +484,7 @@ def test_asking_a_proxy_may_be_cancelled_in_any_turn_and_nothing_is_logged(caplo
 
     for turns in range(20):
         assert asyncio.run(give_up(turns))
-        gc.collect()
+    gc.collect()
     assert not caplog.records
 
 
