@@ -312,6 +312,21 @@ def test_both_ends_see_a_reset(fault):
     assert client == (["ConnectionResetError"] if fault == "reset" else ["NoneType"])
 
 
+def test_what_still_comes_for_an_end_that_has_gone_is_dropped_without_a_word(caplog):
+    async def scene():
+        link, client, server = await ends()
+        half = next(half for half in link._relay.halves if half._other.transport.get_extra_info("socket"))
+        half._other.transport.abort()
+        for _ in range(20):
+            half.data_received(b"late")
+        link.reset()
+        client.transport.abort()
+        server.transport.abort()
+
+    on_real_sockets(scene)
+    assert not caplog.records
+
+
 def test_a_server_that_is_gone_is_a_reset():
     async def scene():
         server = await application().start()

@@ -441,6 +441,22 @@ def test_bandwidth_set_live_holds_for_what_has_not_left():
     assert len(times) == 10
 
 
+def test_bandwidth_that_is_stored_before_the_wires_follow_counts_from_then_on():
+    async def scene(net):
+        client, server = await pair(net)
+        client.transport.write(bytes(14600))
+        await asyncio.sleep(1.5)
+        # as from another thread, whose change the wires follow in a later turn
+        change = net.store(None, "both", bandwidth=1460 * 4)
+        await asyncio.sleep(1)
+        net.follow(change)
+        await asyncio.sleep(3)
+        return server.times("data")
+
+    # the segment on its way out still takes its second, the one behind it 2 s from then on
+    assert simulate(scene, bandwidth=1460 * 8) == [1, 2, 4]
+
+
 def test_bandwidth_set_to_none_lets_all_that_waits_leave():
     async def scene(net):
         client, server = await pair(net)

@@ -288,7 +288,8 @@ class Half(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         assert self._other is not None
-        self._other.transport.write(data)
+        if not self._other.transport.is_closing():
+            self._other.transport.write(data)
 
     def pause_writing(self) -> None:
         assert self._other is not None

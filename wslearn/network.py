@@ -207,7 +207,9 @@ class Wire:
         """Begin to send what waits, unless a fault holds it."""
         if self._leaving or not self.outbox or self._network.holds(self):
             return
-        self._bandwidth = bandwidth = self.faults.bandwidth
+        bandwidth = self.faults.bandwidth
+        if bandwidth != self._bandwidth:
+            self._bandwidth, self._busy_since = bandwidth, None
         if bandwidth is not None:
             self._leave_in_turn(bandwidth)
         elif self.waiting <= WINDOW and self._last_left < self.sender.loop.time():
