@@ -103,9 +103,13 @@ def test_target_is_a_path_or_a_whole_url(target, path, query):
         (b"G@T / HTTP/1.1\r\n\r\n", 400, "no request line: 'G@T / HTTP/1.1'"),
         (b"\x16\x03\x01\r\n\r\n", 400, "no request line: '\\x16\\x03\\x01'"),
         (b"GET http:///chat HTTP/1.1\r\n\r\n", 400, "no request line: 'GET http:///chat HTTP/1.1'"),
-        (b"GET /a\nb HTTP/1.1\r\n\r\n", 400, "no request line: 'GET /a\\nb HTTP/1.1'"),
+        (b"GET / HTTP/1.1\nCookie:secret\r\n\r\n", 400, "line feed alone: CR LF ends a line"),
+        (b"GET / HTTP/1.1\nCookie: secret\r\n\r\n", 400, "line feed alone: CR LF ends a line"),
+        (b"GET / HTTP/1.1\rCookie:secret\r\n\r\n", 400, "HTTP/1.1: HTTP/1.1 is needed"),
+        (b"GET / HTTP/1.1\rCookie: secret\r\n\r\n", 400, "no request line: 'GET / HTTP/1.1'"),
+        (b"GET http://ann:secret@host / HTTP/1.1\r\n\r\n", 400, "no request line: 'GET http'"),
         (b"GET /?key=sec ret HTTP/1.1\r\n\r\n", 400, "no request line: 'GET /'"),
-        (b"GET / HTTP/1.1?key=secret\r\n\r\n", 505, "HTTP/1.1: HTTP/1.1 is needed"),
+        (b"GET / HTTP/1.1?key=secret\r\n\r\n", 400, "HTTP/1.1: HTTP/1.1 is needed"),
         (b"GET / HTTP/1.1\r\nHost\r\n\r\n", 400, "no header in line 2: name and colon are needed"),
         (
             b"GET / HTTP/1.1\r\nA: b\r\nCookie : secret\r\n\r\n",
@@ -304,6 +308,12 @@ BODIES = {
     "of a length": ("Content-Length: 3", b"abc", b"abcd"),
     "in chunks": ("Transfer-Encoding: chunked", b"abc", b"1\r\na\r\n2;x=y\r\nbc\r\n0\r\n\r\n"),
 }
+
+
+def test_a_length_beyond_all_numbers_is_none():
+    head = read_response(f"HTTP/1.1 500 Oh\r\nContent-Length: {'9' * 5000}\r\n\r\n".encode())
+    assert read_body(head, b"abc", ended=False) is None
+    assert read_body(head, b"abc", ended=True) == b"abc"
 
 
 @pytest.mark.parametrize(("header", "body", "data"), BODIES.values(), ids=BODIES)

@@ -1,6 +1,7 @@
 """Routes, refusals, and the lives of servers: against bare bytes, on virtual time."""
 
 import asyncio
+import functools
 import gc
 import logging
 import re
@@ -63,6 +64,11 @@ REFUSALS = {
     "400 host": (changed("Host", None), 400, "0 Host headers: exactly one is needed"),
     "400 two hosts": (changed("Host", "a\r\nHost: b"), 400, "2 Host headers: exactly one is needed"),
     "400 empty host": (changed("Host", ""), 400, "Host is empty: the server's name is needed"),
+    "400 host's value": (
+        changed("Host", "a b/c@"),
+        400,
+        "Host is 'a b/c@': a name, maybe with a port, is needed",
+    ),
     "400 connection": (changed("Connection", "close"), 400, "Connection is ['close']: upgrade is needed"),
     "400 key size": (
         changed("Sec-WebSocket-Key", "AAAA"),
@@ -334,6 +340,57 @@ def test_get_handler_may_take_longer_than_the_handshake():
     assert answer_to(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", app).endswith(b"\r\n\r\nslow")
 
 
+def test_get_handler_may_stop_its_server_and_answers_when_all_others_have_ended():
+    app = application(close_timeout=2)
+    ends = []
+
+    @app.get("/stop")
+    async def stop(call):
+        await server_.stop()
+        return "stopped"
+
+    @app.websocket("/")
+    async def stay(session):
+        try:
+            await asyncio.sleep(100)
+        finally:
+            ends.append(asyncio.get_running_loop().time())
+
+    async def scene(net):
+        nonlocal server_
+        server_ = await app.start("server", 80)
+        session = await connect("ws://server/")
+        reader, writer = await asyncio.open_connection("server", 80)
+        writer.write(b"GET /stop HTTP/1.1\r\nHost: a\r\n\r\n")
+        answer = await reader.read()
+        assert await session.close_reason == CloseReason(1001, "Server is going down")
+        return answer
+
+    server_ = None
+    assert simulate(scene).endswith(b"\r\n\r\nstopped")
+    assert ends == [2]
+
+
+def test_get_client_that_has_sent_its_fin_is_let_go_with_the_answer():
+    app = application(close_timeout=10)
+
+    @app.get("/")
+    async def index(call):
+        await asyncio.sleep(1)
+        return "late"
+
+    async def scene(net):
+        server = await app.start("server", 80)
+        reader, writer = await asyncio.open_connection("server", 80)
+        writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        writer.write_eof()
+        assert (await reader.read()).endswith(b"\r\n\r\nlate")
+        await asyncio.sleep(0.1)
+        assert not server._listening.openings
+
+    simulate(scene)
+
+
 def test_path_parameters_query_and_headers_are_in_the_call():
     app = application()
     calls = []
@@ -416,6 +473,22 @@ def test_same_function_declared_again_replaces_the_former_also_on_a_running_serv
 
     assert simulate(scene) == Text("two")
     assert repr(app) == "<Application: WebSocket />"
+
+
+def test_handlers_without_a_name_are_routes_of_their_own():
+    async def say(session, word):
+        await session.send(word)
+
+    app = application()
+    for word in ("one", "two"):
+        app.websocket(f"/{word}")(functools.partial(say, word=word))
+
+    async def scene(net):
+        server = await app.start("server", 80)
+        async with connect(server.url("/two")) as session:
+            return await session.incoming.receive()
+
+    assert simulate(scene) == Text("two")
 
 
 @pytest.mark.parametrize("path", ["echo", "", 5, "/{a}/{a}"])
@@ -532,6 +605,37 @@ def test_stop_cuts_handshakes_that_are_not_done():
         assert asyncio.get_running_loop().time() == 1
 
     simulate(scene)
+
+
+def test_stop_cuts_handshakes_in_the_order_of_their_coming():
+    async def scene(net):
+        server = await echo_application().start("server", 80)
+        for _ in range(30):
+            _, writer = await asyncio.open_connection("server", 80)
+            writer.write(UPGRADE[:-2])
+            writers.append(writer)
+        await asyncio.sleep(1)
+        numbers = [opening._number for opening in server._listening.openings]
+        await server.stop()
+        return numbers
+
+    writers = []
+    assert simulate(scene) == [*range(1, 31)]
+
+
+@pytest.mark.parametrize(("sent", "ended"), [(b"", set()), (b"GET / HT", {1})])
+def test_trace_remembers_no_connection_that_was_reset_inside_its_head(sent, ended):
+    async def scene(net):
+        server = await echo_application().start("server", 80)
+        _, writer = await asyncio.open_connection("server", 80)
+        writer.write(sent)
+        await asyncio.sleep(1)
+        writer.transport.abort()
+        await asyncio.sleep(1)
+        assert not server._listening.openings
+        return server.trace._ended
+
+    assert simulate(scene) == ended
 
 
 def test_server_that_nobody_holds_closes_itself_and_says_1001():

@@ -32,6 +32,11 @@ NAME = re.compile(rf"({TOKEN.pattern}):")
 HEADER = re.compile(rf"{NAME.pattern}[ \t]*({VALUE.pattern})")
 ABSOLUTE = re.compile(r"https?://[^/?#]+", re.IGNORECASE)
 CONTROL = re.compile(r"[\x00-\x20\x7f]")
+HOST = re.compile(r"(\[[-\w.~%!$&'()*+,;=:]+\]|[-\w.~%!$&'()*+,;=]+)(:[0-9]*)?", re.ASCII)
+LENGTH = re.compile(r"[0-9]{1,18}")
+VERSION = re.compile(r"HTTP/[0-9](\.[0-9])?")
+UNSAID = re.compile(r"[?\r]|://[^/]*@")
+BARE_LF = "line feed alone: CR LF ends a line"
 
 
 class Fields(Headers):
@@ -132,15 +137,17 @@ def read_request(head: bytes) -> Request:
         Refused: 400, 431 or 505 (RFC 9112, sections 2 to 5).
     """
     first, *lines = _lines(head)
+    if "\n" in first:
+        raise Refused(400, BARE_LF)
     match first.split(" "):
         case [method, target, version] if TOKEN.fullmatch(method) and is_target(target):
             if version != "HTTP/1.1":
-                shown = _without_query(version)
-                raise Refused(505 if version.startswith("HTTP/") else 400, f"{shown}: HTTP/1.1 is needed")
+                status = 505 if VERSION.fullmatch(version) else 400
+                raise Refused(status, f"{_without_secrets(version)}: HTTP/1.1 is needed")
         case ["PRI", "*", _]:
             raise Refused(505, "HTTP/2: HTTP/1.1 is needed")
         case _:
-            raise Refused(400, f"no request line: {_without_query(first)!r}")
+            raise Refused(400, f"no request line: {_without_secrets(first)!r}")
     if len(lines) > MAX_HEADERS:
         raise Refused(431, f"{len(lines)} headers, at most {MAX_HEADERS}")
     try:
@@ -149,9 +156,9 @@ def read_request(head: bytes) -> Request:
         raise Refused(400, str(error)) from None
 
 
-def _without_query(text: str) -> str:
-    """Return what may be said of a request line: a body is recorded, and a query holds secrets."""
-    return text.partition("?")[0][:80]
+def _without_secrets(text: str) -> str:
+    """Return what may be said of a request line: a body is recorded, and a URL may hold secrets."""
+    return UNSAID.split(text, 1)[0][:80]
 
 
 def read_response(head: bytes) -> Response:
@@ -206,7 +213,7 @@ def check_request(request: Request) -> None:
     """Hold a request to the RFC's rules before it is routed.
 
     Raises:
-        Refused: 400 without exactly one Host, or for a GET with a body (RFC 6455, section 4.2.1).
+        Refused: 400 without exactly one good Host, or for a GET with a body (RFC 6455, section 4.2.1).
     """
     hosts = request.headers.get_all("Host")
     if len(hosts) != 1:
@@ -214,6 +221,10 @@ def check_request(request: Request) -> None:
     if not hosts[0]:
         # "A |Host| header field containing the server's authority."
         raise Refused(400, "Host is empty: the server's name is needed")
+    if HOST.fullmatch(hosts[0]) is None:
+        # "any request message ... that contains ... a Host header field with an invalid field value" (RFC
+        # 9112, 3.2)
+        raise Refused(400, f"Host is {hosts[0][:80]!r}: a name, maybe with a port, is needed")
     if request.method != "GET":
         return
     lengths = request.headers.get_all("Content-Length")
@@ -383,7 +394,7 @@ def read_body(response: Response, data: bytes, ended: bool, limit: int = MAX_HEA
     elif response.status < 200 or response.status in (204, 304):
         # "terminated by the first empty line after the header fields" (RFC 9112, 6.3)
         body, whole = b"", True
-    elif lengths and lengths[0].isdecimal():
+    elif lengths and LENGTH.fullmatch(lengths[0]):
         body = data[: int(lengths[0])]
         whole = len(body) == int(lengths[0])
     else:

@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any, TypeVar, cast
 
 from wslearn.handshake import (
+    BARE_LF,
     END,
     MAX_HEAD,
     Refused,
@@ -69,13 +70,12 @@ class Route:
 
     def replaces(self, other: Route) -> bool:
         """Tell whether this is the same declaration once more, as by a notebook cell run twice."""
-        return (self.path, self.kind, self.protocol, self.handler.__qualname__, self.handler.__module__) == (
-            other.path,
-            other.kind,
-            other.protocol,
-            other.handler.__qualname__,
-            other.handler.__module__,
-        )
+        return self._declared == other._declared
+
+    @property
+    def _declared(self) -> tuple[object, ...]:
+        name = getattr(self.handler, "__qualname__", repr(self.handler))
+        return self.path, self.kind, self.protocol, self.handler.__module__, name
 
 
 Match = tuple[Route, dict[str, str]]
@@ -273,7 +273,7 @@ class Listening:
         self.options = app.options or WebSockets()
         self.trace = Trace()
         self.sessions: dict[int, RawSession] = {}
-        self.openings: set[Opening] = set()
+        self.openings: dict[Opening, None] = {}
         self.tasks: set[asyncio.Task[None]] = set()
         self.stopped = asyncio.Event()
         self.stopping: asyncio.Task[None] | None = None
@@ -337,7 +337,8 @@ class Listening:
         if self.listener is not None:
             self.listener.close()
         for opening in list(self.openings):
-            opening.cut()
+            if opening._task is None or opening._task is not asyncio.current_task():
+                opening.cut()
         for session in list(self.sessions.values()):
             session._going_away()
         self.stopped.set()
@@ -385,6 +386,7 @@ class Opening(asyncio.Protocol):
         self._chunks: list[tuple[float, bytes]] = []
         self._head = bytearray()
         self._answered = False
+        self._ended = False  # the peer's FIN was read
         self._alarm = Alarm(self._loop)
         self._task: asyncio.Task[None] | None = None
 
@@ -394,7 +396,7 @@ class Opening(asyncio.Protocol):
             # accepted before the end, and TLS took its time
             self._transport.abort()
             return
-        self._listening.openings.add(self)
+        self._listening.openings[self] = None
         self._seconds = self._listening.options.open_timeout
         self._alarm.set(self._began + self._seconds, self._too_slow)
 
@@ -416,7 +418,7 @@ class Opening(asyncio.Protocol):
         elif end >= 0:
             self._read(size)
         elif BARE.search(self._head, searched):
-            self._refuse(Refused(400, "line feed alone: CR LF ends a line"))
+            self._refuse(Refused(400, BARE_LF))
 
     def _read(self, size: int) -> None:
         """Answer the request whose head has `size` bytes."""
@@ -481,7 +483,7 @@ class Opening(asyncio.Protocol):
             raise Refused(500, type(error).__name__) from None
         head = upgrade_head(key, route.protocol, extensions.header)
         self._write(head, len(head))
-        self._listening.openings.discard(self)
+        self._listening.openings.pop(self, None)
         session = kind(
             self._transport,
             options,
@@ -542,7 +544,7 @@ class Opening(asyncio.Protocol):
         wire = response.encode()
         self._write(wire, len(wire) - len(response.body))
         self._alarm.set(self._loop.time() + self._listening.options.close_timeout, self.cut)
-        if self._transport.can_write_eof():
+        if self._transport.can_write_eof() and not self._ended:
             end_writing(self._transport)
         else:
             self._transport.close()
@@ -566,11 +568,14 @@ class Opening(asyncio.Protocol):
         if self._head and not self._answered:
             self._refuse(Refused(400, "the request ends before its blank line"))
         is_working = self._task is not None and not self._task.done()
+        self._ended = True
         return is_working and self._transport.can_write_eof()
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._listening.openings.discard(self)
+        self._listening.openings.pop(self, None)
         self._alarm.cancel()
-        self._give_up_head()
+        if self._chunks or self._answered:
+            self._give_up_head()
+            self._listening.trace.end(self._number)
         if self._task is not None:
             self._task.cancel()
