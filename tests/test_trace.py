@@ -6,10 +6,12 @@ import json
 import shutil
 import struct
 import subprocess
+import sys
 import tracemalloc
 from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
+from threading import Thread
 from typing import NamedTuple, get_args
 from xml.etree import ElementTree
 
@@ -342,7 +344,7 @@ def play(trace: Trace, scripts: list[tuple[str, list[bytes]]], rounds: int) -> T
                 for chunk in chunks[at : at + 1]:
                     trace.record(now, session, "client", chunk)
         for session, *_ in sessions:
-            trace.event(now, session, "closed", "1000")
+            trace.end(session)
     return trace
 
 
@@ -493,9 +495,21 @@ def test_ended_sessions_leave_nothing_behind() -> None:
     trace = Trace(max_bytes=1000)
     for session in range(5000):
         trace.record(session, session, "client", HELLO)
-        trace.event(session, session, "closed")
+        trace.end(session)
     assert len(trace._starts) < 3000
     assert len(trace._ended) < 3000
+
+
+def test_what_arrives_after_close_reason_is_known_is_no_new_beginning() -> None:
+    trace = Trace(max_bytes=1000)
+    trace._forget_at = 1
+    big = encode(Binary(HELLO * 100))
+    trace.record(0.0, 1, "client", big[:48])
+    trace.event(0.5, 1, "closed", "1009")
+    for time in range(1, 20):
+        trace.record(time, 2, "server", HELLO)
+    trace.record(20.0, 1, "client", big[48:81])
+    assert not [frame for frame in trace.frames if frame.session == 1]
 
 
 def test_events_stand_in_the_order_of_time_and_the_oldest_go() -> None:
@@ -521,7 +535,9 @@ def test_of_a_head_that_never_completed_only_the_length_is_kept() -> None:
     trace.record_head(1, "client", [(0.0, b"GET / HTTP/1.1\r\nCook"), (1.0, b"ie: secret")], None)
     assert trace.chunks == []
     assert trace.handshakes == [Handshake(1.0, 1, b"", b"", 30, 0)]
-    assert "30  not kept: incomplete, or not HTTP" in repr(trace)
+    assert [line.split("  ")[-1] for line in repr(trace).splitlines()[2:]] == [
+        "not kept: incomplete, or not HTTP"
+    ]
 
 
 def test_the_body_of_a_refusal_is_no_frame() -> None:
@@ -532,6 +548,38 @@ def test_the_body_of_a_refusal_is_no_frame() -> None:
     assert trace.frames == []
     assert trace.chunks[1].data == refusal + b"no path"
     assert repr(trace).splitlines()[-1] == "0.5000        1  server → client  body          7  'no path'"
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 100])
+def test_a_response_whose_request_has_gone_is_no_handshake(at_once: int, tmp_path: Path) -> None:
+    trace, head = Trace(), REQUEST[:-2] + b"X: " + b"y" * 1000 + b"\r\n\r\n"
+    for first in range(0, 200, at_once):
+        sessions = range(first, min(first + at_once, 200))
+        for session in sessions:
+            trace.record_head(session, "client", [(0.0, head)], len(head))
+        for session in sessions:
+            trace.record_head(session, "server", [(1.0, RESPONSE)], len(RESPONSE))
+    for handshake in trace.handshakes:
+        assert (handshake.request, handshake.response) == (head, RESPONSE)
+    assert 30 < len(trace.handshakes) < 60
+    trace.save(tmp_path / "trace.jsonl")
+    assert Trace.load(tmp_path / "trace.jsonl").handshakes == trace.handshakes
+
+
+def test_events_may_be_recorded_by_another_thread_while_somebody_reads() -> None:
+    trace = Trace()
+    for _ in range(4096):
+        trace.event(0.0, 1, "option changed")
+    recording = Thread(target=lambda: [trace.event(1.0, 1, "option changed") for _ in range(100_000)])
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        recording.start()
+        while recording.is_alive():
+            assert len(trace.events) >= 4095
+    finally:
+        sys.setswitchinterval(interval)
+        recording.join()
 
 
 def test_the_oldest_handshakes_go_and_are_counted() -> None:
@@ -847,6 +895,17 @@ def test_a_wire_keeps_only_the_length_of_what_is_no_http() -> None:
     trace.tap(1, "client", Segment(b"Cookie: secret\r\n\r\n", 1.0))
     assert trace.handshakes == [Handshake(0.0, 1, b"", b"", 10, 0)]
     assert trace.chunks == []
+
+
+def test_a_wire_keeps_only_lengths_of_what_a_tunnel_brings() -> None:
+    trace = WireTrace()
+    trace.tap(1, "client", Segment(b"CONNECT server:80 HTTP/1.1\r\nHost: server\r\n\r\n", 0.0))
+    trace.tap(1, "server", Segment(b"HTTP/1.1 200 OK\r\n\r\n", 1.0))
+    trace.tap(1, "server", Segment(b"HTTP/1.1 101 OK\r\nSet-Cookie: secret\r\n\r\n", 2.0))
+    assert trace.chunks == []
+    assert [line.split("  ")[-1] for line in repr(trace).splitlines()[2:]] == [
+        "not kept: incomplete, or not HTTP"
+    ]
 
 
 def test_a_wire_gives_up_on_a_head_without_end() -> None:

@@ -319,6 +319,7 @@ class Opening(asyncio.Protocol, Generic[S]):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._stream_ended()
+        self._trace.end(self._number)
 
     def _stream_ended(self) -> None:
         if self.session.done():

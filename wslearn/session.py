@@ -1152,6 +1152,7 @@ class RawSession(asyncio.BufferedProtocol):
     def connection_lost(self, error: Exception | None) -> None:
         self._gone = True
         self._stream_ended()
+        self.trace.end(self.number)
         self._wake()
         self._cancel_tasks()
         self._alarm.cancel()

@@ -200,6 +200,7 @@ class Trace:
         self._deflated: dict[int, str] = {}
         self._heads: deque[_Head] = deque()
         self._room_of_heads = MAX_HEADS
+        self._newest_gone = 0  # of the sessions of which a head has gone
         self._events: deque[tuple[int, float, int | None, str, str]] = deque()  # with the next entry's number
         self._ended: set[int] = set()
         self._forget_at = SELDOM
@@ -249,8 +250,10 @@ class Trace:
         if len(self._events) > MAX_EVENTS:
             self._events.popleft()
             self._dropped["events"] += 1
-        if name == "closed" and session is not None:
-            self._ended.add(session)
+
+    def end(self, session: int) -> None:
+        """Note that a session's connection is lost: nothing more of it passes."""
+        self._ended.add(session)
 
     @property
     def chunks(self) -> list[Chunk | TransitChunk]:
@@ -304,7 +307,12 @@ class Trace:
         pairs: dict[int, dict[Sender, _Head]] = {}
         for head in kept.heads:
             pairs.setdefault(head.entry[1], {})[head.entry[2]] = head
-        found = [_handshake(session, pair, kept.zero) for session, pair in pairs.items()]
+        found = [
+            _handshake(session, pair, kept.zero)
+            for session, pair in pairs.items()
+            # a response whose request has gone is no handshake, one that nobody asked for is
+            if "client" in pair or session > self._newest_gone
+        ]
         return sorted(found, key=itemgetter(0))
 
     @property
@@ -380,12 +388,11 @@ class Trace:
         data = entries[0][3] if len(entries) == 1 else b"".join([entry[3] for entry in entries])
         message = 0
         if sender == "server" and not data.startswith(b"HTTP/1.1 101"):
-            self._ended.add(session)
             self._keep((time, session, "client", b"", _Start(message=NO_FRAMES)))
             message = NO_FRAMES
         if size is None:
             head, size = b"", len(data)
-            self._keep((time, session, sender, b"", _Start(message=message, passed=size)))
+            self._keep((time, session, sender, b"", _Start(message=NO_FRAMES, passed=size)))
         else:
             head = redact(data[:size])
             if sender == "server" and head.find(DEFLATE) >= 0:
@@ -410,6 +417,7 @@ class Trace:
         gone = None
         while self._heads and (self._room_of_heads < 0 or self._heads[0].entry[1] == gone):
             _, gone, _, head, _ = self._heads.popleft().entry
+            self._newest_gone = max(self._newest_gone, gone)
             self._room_of_heads += OVERHEAD + len(head)
             self._dropped["heads"] += 1
 
@@ -558,7 +566,7 @@ class Trace:
             first, heads = self._first, list(self._heads)
             events = [
                 (number, Event(now, session, name, detail))
-                for number, now, session, name, detail in self._events
+                for number, now, session, name, detail in list(self._events)
             ]
             deflated = self._deflated.copy()
         if entries:
@@ -597,6 +605,7 @@ class Trace:
             "dropped": self._dropped,
             "starts": [[*direction, *start.line()] for direction, start in kept.starts.items()],
             "deflated": [[session, line] for session, line in kept.deflated.items()],
+            "newest_gone": self._newest_gone,
         }
         lines = [(number, _event_line(event, kept.zero)) for number, event in kept.events]
         lines += [(head.number, _head_line(head, kept.zero)) for head in kept.heads]
@@ -619,6 +628,7 @@ class Trace:
                     if start.is_amid:
                         self._amid.add((session, sender))
                 self._deflated = {session: str(line) for session, line in rest.get("deflated", [])}
+                self._newest_gone = int(rest.get("newest_gone", 0))
             case {"event": str(name), "time": float(time), "session": session, "detail": str(detail)}:
                 self._events.append((self._restored, time, session, name, detail))
             case {"head": str(head), "length": int(length), **rest}:
@@ -677,8 +687,10 @@ class WireTrace(Trace):
             self._past_heads.add(direction)
             self._record_head(entries, size)
         else:
-            # what follows a head that nobody understands may hold its secrets
+            # what follows a head that nobody understands may hold its secrets, and what a tunnel brings back
             self._lost.add(direction)
+            if data.startswith(b"CONNECT "):
+                self._lost.add((direction[0], "server"))
             self._record_head(entries, None)
 
 
