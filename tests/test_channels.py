@@ -412,6 +412,20 @@ def test_collector_that_is_cancelled_between_item_and_turn_is_not_called():
     run(scenario)
 
 
+def test_collector_that_asks_with_time_outs_leaves_nothing_behind_and_misses_nothing():
+    async def scenario():
+        flow = SharedFlow()
+        collector = flow.collect()
+        for _ in range(3):
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(anext(collector), 1)
+        assert not collector._queue.waiting
+        await flow.emit("a")
+        assert await anext(collector) == "a"
+
+    run(scenario)
+
+
 def test_collector_that_is_dropped_leaves_no_queue_behind():
     async def scenario():
         flow = SharedFlow()

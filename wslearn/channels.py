@@ -241,10 +241,10 @@ class Incoming(Generic[T]):
     @property
     def idle(self) -> bool:
         """Whether no item waits and none is in anybody's hands."""
-        if self.items or not self.holders:
-            return not self.items
+        if self.items:
+            return False
         is_owned = self.owner is not None and not self.owner.done()
-        return not any(is_owned or not holder.done() for holder in self.holders)
+        return not self.holders or (not is_owned and all(holder.done() for holder in self.holders))
 
     def put_down(self, task: asyncio.Task[Any] | None) -> bool:
         """Note that a task is done with its item, as one that has ended is; tell whether it had one."""
@@ -539,7 +539,12 @@ class _Collector(AsyncIterator[T]):
                 turn = Turn()
             self._spare = None
             queue.waiting.append(turn)
-            await turn
+            try:
+                await turn
+            except asyncio.CancelledError:
+                if turn in queue.waiting:
+                    queue.waiting.remove(turn)
+                raise
             self._spare = turn
         return queue.items.popleft()
 

@@ -162,8 +162,10 @@ class Options:
         before = getattr(self, name)
         super().__setattr__(name, checked)
         self._stamps[name] = stamp()
-        for follower in list(self._followers.values()):
-            follower.option_changed(name, before)
+        # the references are copied in one step, whoever follows or leaves in another thread
+        for reference in self._followers.valuerefs():
+            if (follower := reference()) is not None:
+                follower.option_changed(name, before)
 
     def follow(self, follower: Follower) -> None:
         """Tell a follower of each assignment, in the thread that assigns, as long as somebody holds it."""
