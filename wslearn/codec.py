@@ -433,8 +433,7 @@ class FrameReader:
         else:
             piece = bytes(piece)
         self._at = end
-        if end == len(buffer):
-            self._buffer, self._at, self.empty = b"", 0, True
+        self._forget_what_is_read()
         self._left -= len(piece)
         pieces.add(piece)
         done = not self._left
