@@ -883,6 +883,20 @@ def test_codec_that_fails_when_it_decodes_ends_the_session_with_1011(caplog):
     assert caplog.text.count("Traceback") == 1
 
 
+def test_connection_whose_codec_has_failed_ends_with_both_closes():
+    async def scene(net):
+        app = Application()
+        app.install(WebSockets, extensions=[Broken("decode")])
+        app.websocket("/")(echo)
+        server = await app.start("server", 80)
+        async with connect(server.url(), extensions=[Broken(None)]) as session:
+            await session.send("Hello")
+            assert [frame async for frame in session.incoming] == []
+        return asyncio.get_running_loop().time()
+
+    assert simulate(scene, latency=0.1) < 1
+
+
 def test_message_that_a_codec_makes_too_big_is_too_big():
     class Twice(FrameLog):
         def accept(self, offered):

@@ -140,6 +140,29 @@ def test_long_answer_and_a_close_stay_in_their_order_behind_what_was_gathered():
     assert reason == CloseReason(4000)
 
 
+def test_answers_are_not_gathered_while_the_transport_has_something_to_send():
+    async def handler(session):
+        session._transport = Busy(session._transport)
+        async for frame in session.incoming:
+            await session.send(frame)
+
+    sent, _ = asyncio.run(chunks_of_answers(handler, "a", "b"))
+    assert sent == [encode(Text("a")), encode(Text("b")), encode(Close(CloseReason(1000)))]
+
+
+class Busy:
+    """A transport that has always something left to send."""
+
+    def __init__(self, transport):
+        self._transport = transport
+
+    def __getattr__(self, name):
+        return getattr(self._transport, name)
+
+    def get_write_buffer_size(self):
+        return 1
+
+
 def test_flush_hands_over_what_was_gathered():
     flushed = []
 
@@ -210,6 +233,32 @@ def test_tls_peer_that_says_nothing_after_both_closes_is_cut(certificate):
             await reader.readuntil(b"\r\n\r\n")
             writer.transport.pause_reading()
             writer.write(bytes.fromhex("8882 00000000 03e8"))
+            await asyncio.wait_for(_no_sessions(server), 5)
+            writer.transport.abort()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("ending", ["returns", "closes", "reads on", "raw"])
+def test_tls_peer_that_says_nothing_any_more_is_cut_after_close_timeout(certificate, ending):
+    async def end(session):
+        if ending == "closes":
+            await session.close()
+        elif ending == "reads on":
+            await session.incoming.receive()
+            await asyncio.sleep(0.3)
+
+    async def main():
+        app = application(close_timeout=0.2)
+        (app.websocket_raw if ending == "raw" else app.websocket)("/end")(end)
+        async with app.start(ssl=certificate.serving) as server:
+            _, writer = await asyncio.open_connection("localhost", server.port, ssl=certificate.trusting)
+            writer.transport.pause_reading()
+            writer.write(UPGRADE.replace(b"GET /", b"GET /end"))
+            # a message, and maybe a Close or what is no frame
+            behind = {"reads on": "8880 00000000", "raw": "8380 00000000"}.get(ending, "")
+            writer.write(bytes.fromhex("8180 00000000" + behind))
+            await until(lambda: server.sessions)
             await asyncio.wait_for(_no_sessions(server), 5)
             writer.transport.abort()
 

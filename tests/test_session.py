@@ -2067,3 +2067,58 @@ def test_session_and_its_channels_print_well():
         assert repr(session.incoming) == "<incoming: 0 of 64, ended by ChannelClosed>"
 
     converse("server", script)
+
+
+# ── the end of a connection that nobody said Close on ────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("end", ["lost", "ended, as TLS tells it while reading is stopped"])
+def test_what_was_read_before_the_end_of_the_stream_is_the_handlers_room_or_not(end):
+    async def read(session):
+        await asyncio.sleep(1)
+        got.extend([frame.data async for frame in session.incoming])
+
+    async def scene(net):
+        peer: Peer = await meet("server", read, channels=Channels(incoming=bounded(2)))
+        peer.say(*(text(str(number)) for number in range(9)), BYE_FRAME)
+        await asyncio.sleep(0.5)
+        assert peer.session._stopped
+        peer.session._transport.abort() if end == "lost" else peer.session.eof_received()
+        reason = await peer.session.close_reason
+        await asyncio.sleep(1)
+        return reason
+
+    got = []
+    assert simulate(scene) == BYE
+    assert got == [b"%d" % number for number in range(9)]
+
+
+@pytest.mark.parametrize("ending", ["return", "close", "raise"])
+def test_close_that_a_failed_transport_has_not_taken_is_not_the_reason(ending):
+    async def end(session):
+        await session.incoming.receive()
+        session._transport.abort()
+        if ending == "close":
+            await session.close(BYE)
+        elif ending == "raise":
+            raise ValueError
+
+    async def scene(net):
+        peer: Peer = await meet("server", end)
+        peer.say(text("a"))
+        reason = await peer.session.close_reason
+        assert [frame for frame in peer.session.trace.frames if frame.sender == "server"] == []
+        return reason, reason.by
+
+    assert simulate(scene) == (CloseReason(1006), "network")
+
+
+def test_waits_that_are_given_up_are_forgotten():
+    async def scene(net):
+        peer: Peer = await meet("server", echo)
+        for _ in range(3):
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(peer.session._until_gone(), 1)
+        return peer.session._waiting
+
+    assert simulate(scene) == []

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import secrets
 import threading
 import time
@@ -686,7 +687,11 @@ class RawSession(asyncio.BufferedProtocol):
         while not holds() and not self._gone:
             turn = self._loop.create_future()
             self._waiting.append(turn)
-            await turn
+            try:
+                await turn
+            finally:
+                if turn in self._waiting:
+                    self._waiting.remove(turn)
 
     def _wake(self) -> None:
         """Let all who wait look again."""
@@ -743,7 +748,7 @@ class RawSession(asyncio.BufferedProtocol):
 
     def _deliver_extended(self, frame: Frame) -> None:
         """Deliver a message as its extensions, in reverse order, have changed it."""
-        limit, reserved = self._reader.max_frame_size, frame.rsv1 or frame.rsv2 or frame.rsv3
+        limit, reserved = self._reader.max_frame_size, frame.first & RSV
         try:
             for extension in reversed(self.extensions):
                 frame = extension.codec.decode(frame, limit)
@@ -755,6 +760,7 @@ class RawSession(asyncio.BufferedProtocol):
             self._fail(error)
         except Exception as error:
             self._deaf = True
+            self._say(failure(error), Weight.FAULT)  # as nothing that the peer answers is parsed
             self._failed(error, "an extension")
             self.incoming.end(self._refusal())
         else:
@@ -854,7 +860,8 @@ class RawSession(asyncio.BufferedProtocol):
 
     def _write_close(self, close: Close) -> None:
         self._hand_over()
-        self._write(encode(close, self._key()))
+        if not self._write(encode(close, self._key())):
+            return  # the connection is about to be lost
         self._close_sent = True
         self._reason = self._reason or _said(close, "local")
         is_last = self._close_received or self._eof
@@ -953,10 +960,12 @@ class RawSession(asyncio.BufferedProtocol):
         if self._eof:
             # asyncio loses a connection twice that is closed while it resumes writing
             self._loop.call_soon(self._transport.close)
-        elif not self._transport.can_write_eof():
-            self._transport.close()
-        elif not self._transport.is_closing():
+        elif self._transport.is_closing():
+            pass  # closed twice, a transport of TLS cannot be aborted any more
+        elif self._transport.can_write_eof():
             end_writing(self._transport)
+        else:
+            self._transport.close()
         if self._stopped:
             self._resume_reading()
 
@@ -969,6 +978,7 @@ class RawSession(asyncio.BufferedProtocol):
         if self._gone:
             return
         self._hand_over()
+        # before our own Close fills the buffer
         stuck = self._transport.is_closing() or self._transport.get_write_buffer_size()
         if close is not None:
             self._say(close, Weight.COURSE)
@@ -977,10 +987,11 @@ class RawSession(asyncio.BufferedProtocol):
         self._finish_writing()
         self._complete("local")
         self.incoming.end(self._refusal())
-        if stuck:
-            self._transport.abort()
-        else:
+        if not self._transport.is_closing():
             self._transport.close()
+        if stuck or not self._transport.can_write_eof():
+            # TLS, which cannot end one way alone, would wait for the peer's farewell
+            self._transport.abort()
 
     def _stream_ended(self) -> None:
         """Note that nothing more passes, in either direction."""
@@ -1118,7 +1129,7 @@ class RawSession(asyncio.BufferedProtocol):
         finally:
             incoming.called = None
         if called:
-            if len(incoming.items) > 1:
+            if len(incoming.items) > 1 and not self._transport.get_write_buffer_size():
                 self._gathered = []  # what is answered to messages that came together
             try:
                 call_all(called)
@@ -1126,7 +1137,17 @@ class RawSession(asyncio.BufferedProtocol):
                 if self._gathered is not None:
                     self._hand_over()
 
+    def _finish_reading(self) -> None:
+        """Parse what was read before the end of the stream: it is the handler's, room or not."""
+        if not self._stopped:
+            return
+        self._stopped, incoming = False, self.incoming
+        capacity, incoming.capacity, incoming.full = incoming.capacity, math.inf, False
+        self._parse()
+        incoming.capacity = capacity
+
     def eof_received(self) -> bool:
+        self._finish_reading()
         self._eof = True
         if self._still_says_close and self._transport.can_write_eof():
             self._deaf = True
@@ -1150,6 +1171,7 @@ class RawSession(asyncio.BufferedProtocol):
         self._drain()
 
     def connection_lost(self, error: Exception | None) -> None:
+        self._finish_reading()
         self._gone = True
         self._stream_ended()
         self.trace.end(self.number)
