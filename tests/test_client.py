@@ -471,16 +471,17 @@ def test_proxy_that_refuses_is_a_handshake_error(answer, message):
 
 def test_asking_a_proxy_may_be_cancelled_in_any_turn_and_nothing_is_logged(caplog):
     async def give_up(turns: int) -> bool:
-        async with await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0) as silent:
-            url = "http://{}:{}".format(*silent.sockets[0].getsockname())
-            connecting = asyncio.ensure_future(_connected("ws://server/", proxy=url))
-            for _ in range(turns):
-                await asyncio.sleep(0)
-            connecting.cancel()
-            await asyncio.wait([connecting])
-            for _ in range(10):
-                await asyncio.sleep(0)
-            return connecting.cancelled()
+        silent = await asyncio.get_running_loop().create_server(asyncio.Protocol, "127.0.0.1", 0)
+        url = "http://{}:{}".format(*silent.sockets[0].getsockname())
+        connecting = asyncio.ensure_future(_connected("ws://server/", proxy=url))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        connecting.cancel()
+        await asyncio.wait([connecting])
+        for _ in range(10):
+            await asyncio.sleep(0)
+        silent.close()
+        return connecting.cancelled()
 
     for turns in range(20):
         assert asyncio.run(give_up(turns))
