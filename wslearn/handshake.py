@@ -222,7 +222,7 @@ def check_request(request: Request) -> None:
         # "A |Host| header field containing the server's authority."
         raise Refused(400, "Host is empty: the server's name is needed")
     if HOST.fullmatch(hosts[0]) is None:
-        # "any request message ... that contains ... a Host header field with an invalid field value" (RFC
+        # "to any request message that contains ... a Host header field with an invalid field value" (RFC
         # 9112, 3.2)
         raise Refused(400, f"Host is {hosts[0][:80]!r}: a name, maybe with a port, is needed")
     if request.method != "GET":
